@@ -1,0 +1,44 @@
+# Everything runs in .venv/ at the root, which is made when absent.
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+SECONDS ?= 30
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test test-slow lint format bench clean
+
+help:
+	@echo "make demo   a simulated headset and voice over real LSL, classified live (SECONDS=30)"
+	@echo "make test   the whole test suite"
+	@echo "make lint   ruff, mypy, import-linter"
+	@echo "make bench  speed and memory beside plain pylsl and mne-lsl"
+
+$(VENV)/.ready: pyproject.toml constraints.txt scripts/setup.sh
+	PYTHON=$(PYTHON) VENV=$(VENV) sh scripts/setup.sh
+
+setup: $(VENV)/.ready
+
+demo: setup
+	$(BIN)/bci-stream demo --seconds $(SECONDS)
+
+test: setup
+	$(BIN)/pytest
+
+test-slow: setup
+	$(BIN)/pytest -m slow
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: setup
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: setup
+	$(BIN)/python -m benchmarks
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info

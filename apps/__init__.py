@@ -1,0 +1,1 @@
+"""The commands: composition of the library, and nothing else."""

@@ -1,0 +1,1 @@
+"""Causal signal processing with carried state: any chunking gives the same bits."""

@@ -1,0 +1,1 @@
+"""The pure pipeline and the session that runs it live."""

@@ -1,0 +1,60 @@
+"""Every error that bci_stream raises on purpose.
+
+::
+
+    BciStreamError                 one line: what was asked, what was found, what to do
+    ├── ConfigError                an option or a file of settings makes no sense
+    ├── StreamError                a stream on the network or in a file
+    │   ├── StreamNotFoundError    nothing matches what was asked for
+    │   ├── AmbiguousStreamError   more than one stream matches
+    │   ├── StreamFormatError      its header or samples cannot be used
+    │   └── StreamLostError        it went away and did not come back
+    ├── RecordingError             an XDF file that cannot be read
+    └── BundleError                a model bundle that cannot be used
+        ├── BundleCorruptError     missing, truncated, altered or of another format version
+        └── BundleMismatchError    sound, but made for other channels, rates or units
+"""
+
+
+class BciStreamError(Exception):
+    """Base of every error raised on purpose; its text is one clear line for a person."""
+
+
+class ConfigError(BciStreamError):
+    """An option, an argument or a settings file makes no sense."""
+
+
+class StreamError(BciStreamError):
+    """A stream, on the network or in a file, cannot serve."""
+
+
+class StreamNotFoundError(StreamError):
+    """No stream matches what was asked for."""
+
+
+class AmbiguousStreamError(StreamError):
+    """More than one stream matches what was asked for."""
+
+
+class StreamFormatError(StreamError):
+    """The header or the samples of a stream cannot be used."""
+
+
+class StreamLostError(StreamError):
+    """A stream went away and did not come back."""
+
+
+class RecordingError(BciStreamError):
+    """A recording cannot be read at all."""
+
+
+class BundleError(BciStreamError):
+    """A model bundle cannot be used."""
+
+
+class BundleCorruptError(BundleError):
+    """A bundle is missing, truncated, altered, or of another format version."""
+
+
+class BundleMismatchError(BundleError):
+    """A sound bundle that was made for other channels, rates or units."""

@@ -1,0 +1,1 @@
+"""The encoders, the fusion, the bundle that carries them, and the streaming predictor."""

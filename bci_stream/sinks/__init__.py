@@ -1,0 +1,1 @@
+"""Edges that take predictions: LSL, JSON lines, the terminal."""

@@ -1,0 +1,1 @@
+"""Edges that yield events: LSL, XDF, the simulator."""

@@ -1,0 +1,1 @@
+"""Training on simulated data; the corpus work builds on it."""
