@@ -1,0 +1,201 @@
+"""From a stream's own clock to the local one.
+
+A stream's stamps live on the clock of the computer that made them. Every few seconds somebody
+measures a pair (remote time, offset); :class:`ClockTrack` turns those pairs into a mapping, and is
+the only place that decides whether a step in the stamps is a gap or another clock.
+
+Rules, all in terms of stamps, so that neither chunking nor arrival order can matter:
+
+* Samples wait for the first pair. Later pairs count for samples stamped ``SETTLE_S`` after they were
+  measured, so a pair that arrives up to that much later changes nothing.
+* The mapping is a line, refitted at every pair over the last ``N_PAIRS``, with a prior on the drift
+  (Bayesian linear regression); pairs far off the line are left out.
+* A pair that contradicts the line by ``RESET_S`` starts a new clock (a reset).
+* A step in the stamps of more than ``BACKWARD_S`` back or ``FORWARD_S`` ahead is held until a pair
+  confirms the new place, the stamps return (the held ones were bad), or ``HOLD_S`` have passed.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+
+import numpy as np
+
+from bci_stream.messages import FloatArray, TimeArray
+
+SETTLE_S = 1.0
+N_PAIRS = 24
+RESET_S = 0.25
+BACKWARD_S = 1.0
+FORWARD_S = 10.0
+HOLD_S = 6.0
+
+_DRIFT_PRIOR = 200e-6  # crystals are within 100 ppm; computers that discipline their clock within 500
+_NOISE_S = 0.3e-3  # a measured pair on one machine is good to 0.03 ms, over Wi-Fi to 2 ms
+
+Piece = tuple[TimeArray, FloatArray]
+
+
+@dataclass(frozen=True, slots=True)
+class ClockLine:
+    """local = stamp + offset_s + drift * (stamp - remote_s), for stamps from ``from_s`` on."""
+
+    from_s: float
+    remote_s: float
+    offset_s: float
+    drift: float
+
+
+def fit_line(pairs: list[tuple[float, float]], from_s: float) -> ClockLine:
+    """Fit offset against remote time; pairs far from the line are left out once."""
+    remote = np.array([r for r, _ in pairs])
+    offset = np.array([o for _, o in pairs])
+    line = _regress(remote, offset, from_s)
+    residual = np.abs(offset - line.offset_s - line.drift * (remote - line.remote_s))
+    good = residual <= max(1e-3, 5.0 * float(np.median(residual)))
+    return line if good.all() else _regress(remote[good], offset[good], from_s)
+
+
+def _regress(remote: TimeArray, offset: TimeArray, from_s: float) -> ClockLine:
+    centre = float(remote.mean())
+    mean = float(offset.mean())
+    x = remote - centre
+    information = float(x @ x) / _NOISE_S**2
+    drift = float(x @ (offset - mean)) / _NOISE_S**2 / (information + _DRIFT_PRIOR**-2)
+    return ClockLine(from_s, centre, mean, drift)
+
+
+class ClockTrack:
+    """The clock of one stream: feed it pairs and stamps, get local time back."""
+
+    def __init__(self) -> None:
+        self._pairs: deque[tuple[float, float]] = deque(maxlen=N_PAIRS)
+        self._lines: list[ClockLine] = []
+        self._last: float | None = None  # newest stamp that was accepted
+        self._held: list[Piece] = []
+        self.n_resets = 0
+        self.n_bad_stamps = 0
+
+    @property
+    def drift_ppm(self) -> float:
+        """Drift of the remote clock against the local one, by the newest line."""
+        return self._lines[-1].drift * 1e6 if self._lines else float("nan")
+
+    @property
+    def offset_s(self) -> float:
+        """The newest offset, NaN before the first."""
+        return self._pairs[-1][1] if self._pairs else float("nan")
+
+    def add_pair(self, remote_s: float, offset_s: float) -> list[Piece]:
+        """Take one measurement; return the samples that had been waiting for it."""
+        if not (np.isfinite(remote_s) and np.isfinite(offset_s)):
+            return []
+        if self._contradicts(remote_s, offset_s):
+            self.n_resets += 1
+            self._pairs.clear()
+            self._lines.clear()
+        first = not self._pairs
+        self._pairs.append((remote_s, offset_s))
+        from_s = -np.inf if first else remote_s + SETTLE_S
+        self._lines.append(fit_line(list(self._pairs), from_s))
+        del self._lines[:-N_PAIRS]
+        return self._release() if self._confirms(remote_s) else []
+
+    def admit(self, stamps: TimeArray, data: FloatArray) -> list[Piece]:
+        """Map stamps to local time; samples that cannot be placed yet are kept back.
+
+        ``stamps`` (n,), ``data`` (n, n_channels). Returns pieces in order: (local times, data).
+        """
+        finite = np.isfinite(stamps)
+        if not finite.all():
+            self.n_bad_stamps += int((~finite).sum())
+            stamps, data = stamps[finite], data[finite]
+        if not len(stamps):
+            return []
+        steps = stamps[1:] - stamps[:-1]
+        if not len(steps) or (steps.min() >= -BACKWARD_S and steps.max() <= FORWARD_S):
+            return self._admit_run(stamps, data)
+        cuts = np.flatnonzero((steps < -BACKWARD_S) | (steps > FORWARD_S)) + 1
+        pieces: list[Piece] = []
+        for run, rows in zip(np.split(stamps, cuts), np.split(data, cuts), strict=True):
+            pieces += self._admit_run(run, rows)
+        return pieces
+
+    def flush(self) -> list[Piece]:
+        """The stream has ended: place what was held as well as is known."""
+        return self._release()
+
+    def _admit_run(self, run: TimeArray, rows: FloatArray) -> list[Piece]:
+        """Place one stretch whose inner steps are all ordinary."""
+        if self._held:
+            back = np.flatnonzero(self._ordinary(run)) if self._last is not None else np.array([], int)
+            if len(back):  # the stamps came back: what was held was nonsense
+                start = int(back[0])
+                self.n_bad_stamps += sum(len(t) for t, _ in self._held) + start
+                self._held.clear()
+                return self._accept(run[start:], rows[start:])
+            return self._hold(run, rows)
+        if not self._lines or not (self._last is None or self._ordinary(run[:1])[0] or self._known(run[0])):
+            return self._hold(run, rows)
+        return self._accept(run, rows)
+
+    def _hold(self, run: TimeArray, rows: FloatArray) -> list[Piece]:
+        if self._held and not -BACKWARD_S <= run[0] - self._held[-1][0][-1] <= FORWARD_S:
+            self.n_bad_stamps += sum(len(t) for t, _ in self._held)
+            self._held.clear()
+        first = float(self._held[0][0][0]) if self._held else float(run[0])
+        inside = int(np.searchsorted(run - first, HOLD_S)) if self._lines else len(run)
+        if inside:
+            self._held.append((run[:inside], rows[:inside]))
+        if inside == len(run):
+            return []
+        return self._release() + self._accept(run[inside:], rows[inside:])
+
+    def _accept(self, run: TimeArray, rows: FloatArray) -> list[Piece]:
+        self._last = float(run[-1])
+        return [(self._to_local(run), rows)]
+
+    def _release(self) -> list[Piece]:
+        if not self._lines:
+            return []
+        held, self._held = self._held, []
+        return [piece for run, rows in held for piece in self._accept(run, rows)]
+
+    def _ordinary(self, stamps: TimeArray) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+        step = stamps - (self._last if self._last is not None else stamps[0])
+        ordinary: np.ndarray[tuple[int], np.dtype[np.bool_]] = (step >= -BACKWARD_S) & (step <= FORWARD_S)
+        return ordinary
+
+    def _known(self, stamp: float) -> bool:
+        """Was the newest pair measured near this stamp rather than near the last accepted one?"""
+        remote_s = self._pairs[-1][0]
+        near = abs(remote_s - stamp)
+        return self._last is None or (near < FORWARD_S and near < abs(remote_s - self._last))
+
+    def _confirms(self, remote_s: float) -> bool:
+        if not self._held:
+            return False
+        newest = self._held[-1][0][-1]
+        return self._last is None or abs(remote_s - newest) < abs(remote_s - self._last)
+
+    def _contradicts(self, remote_s: float, offset_s: float) -> bool:
+        if not self._pairs:
+            return False
+        line = self._lines[-1]
+        expected = line.offset_s + line.drift * (remote_s - line.remote_s)
+        tolerance = RESET_S + 2 * _DRIFT_PRIOR * abs(remote_s - self._pairs[-1][0])
+        return remote_s < self._pairs[-1][0] - BACKWARD_S or abs(offset_s - expected) > tolerance
+
+    def _to_local(self, stamps: TimeArray) -> TimeArray:
+        newest = self._lines[-1]
+        if stamps.min() >= newest.from_s:
+            local: TimeArray = stamps + (newest.offset_s + newest.drift * (stamps - newest.remote_s))
+            return local
+        starts = np.array([line.from_s for line in self._lines])
+        which = np.maximum(np.searchsorted(starts, stamps, side="right") - 1, 0)
+        remote = np.array([line.remote_s for line in self._lines])[which]
+        offset = np.array([line.offset_s for line in self._lines])[which]
+        drift = np.array([line.drift for line in self._lines])[which]
+        placed: TimeArray = stamps + (offset + drift * (stamps - remote))
+        return placed

@@ -1,0 +1,132 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bci_stream.timeline.clock import ClockTrack
+from tests.laws import cuts
+
+
+def admitted(track, stamps):
+    pieces = track.admit(np.asarray(stamps, float), np.asarray(stamps, np.float32)[:, None])
+    return np.concatenate([t for t, _ in pieces]) if pieces else np.empty(0)
+
+
+def released(pieces):
+    return np.concatenate([t for t, _ in pieces]) if pieces else np.empty(0)
+
+
+def test_samples_wait_for_the_first_offset():
+    track = ClockTrack()
+    assert len(admitted(track, [10.0, 10.1])) == 0
+    np.testing.assert_allclose(released(track.add_pair(9.0, 5.0)), [15.0, 15.1])
+    np.testing.assert_allclose(admitted(track, [10.2]), [15.2])
+
+
+@pytest.mark.parametrize("drift_ppm", [-200.0, -60.0, 0.0, 60.0, 200.0])
+def test_drift_is_followed_for_an_hour(drift_ppm):
+    rng = np.random.default_rng(1)
+    track, worst, total = ClockTrack(), 0.0, []
+    for second in range(0, 3600, 5):
+        local = 1000.0 + second
+        remote = (local - 1000.0) * (1 + drift_ppm * 1e-6) + 77.0
+        track.add_pair(remote, local - remote + rng.normal(0, 20e-6))
+        true_local = local + np.arange(0, 5, 0.25)
+        stamps = (true_local - 1000.0) * (1 + drift_ppm * 1e-6) + 77.0
+        error = np.abs(admitted(track, stamps) - true_local)
+        total.append(error.mean())
+        worst = max(worst, error.max())
+    assert np.mean(total) < 0.1e-3
+    assert worst < 1.5e-3  # until the second pair nothing is known of the drift
+    assert track.drift_ppm == pytest.approx(-drift_ppm, abs=3)
+
+
+def test_an_outlier_among_the_offsets_does_not_bend_the_line():
+    track = ClockTrack()
+    for i in range(20):
+        track.add_pair(5.0 * i, 3.0 + (0.05 if i == 15 else 0.0))
+    np.testing.assert_allclose(admitted(track, [98.0]), [101.0], atol=2e-4)
+
+
+def test_a_clock_reset_is_held_until_the_new_offset_confirms_it():
+    track = ClockTrack()
+    track.add_pair(653150.0, -652340.0)
+    admitted(track, [653150.5, 653151.0])
+    assert len(admitted(track, [259.0, 259.1])) == 0
+    np.testing.assert_allclose(released(track.add_pair(259.2, 1121.0)), [1380.0, 1380.1])
+    assert track.n_resets == 1
+    np.testing.assert_allclose(admitted(track, [259.2]), [1380.2])
+
+
+def test_one_absurd_stamp_costs_only_itself():
+    track = ClockTrack()
+    track.add_pair(0.0, 0.0)
+    out = admitted(track, [1.0, 1.1, np.nan, 1e15, 1.2, -np.inf, -4e9, 1.3])
+    np.testing.assert_allclose(out, [1.0, 1.1, 1.2, 1.3])
+    assert track.n_bad_stamps == 4
+
+
+def test_a_long_absence_is_believed_after_a_while_without_offsets():
+    track = ClockTrack()
+    track.add_pair(0.0, 0.0)
+    admitted(track, [1.0])
+    late = np.arange(100.0, 110.0, 0.1)
+    out = admitted(track, late)
+    np.testing.assert_allclose(out, late)
+
+
+def test_a_gap_after_which_the_offset_came_first_is_not_held():
+    track = ClockTrack()
+    track.add_pair(0.0, 0.0)
+    admitted(track, [1.0])
+    track.add_pair(100.0, 0.0)
+    np.testing.assert_allclose(admitted(track, [100.1]), [100.1])
+
+
+def test_offsets_that_are_no_numbers_are_ignored():
+    track = ClockTrack()
+    track.add_pair(0.0, 2.0)
+    assert track.add_pair(np.inf, 1.0) == []
+    assert track.add_pair(1.0, np.nan) == []
+    np.testing.assert_allclose(admitted(track, [5.0]), [7.0])
+
+
+STAMPS = np.concatenate(
+    [
+        np.arange(100, 108, 0.05),
+        np.arange(130, 133, 0.05),
+        [1e9],
+        np.arange(133, 135, 0.05),
+        np.arange(3, 6, 0.05),
+    ]
+)
+
+
+@given(cuts(len(STAMPS)))
+def test_chunking_does_not_matter(pieces):
+    def run(slices):
+        track = ClockTrack()
+        out = [released(track.add_pair(99.0, 1.0))]
+        out += [admitted(track, STAMPS[piece]) for piece in slices]
+        out.append(released(track.add_pair(6.0, 135.0)))
+        return np.concatenate(out), track.n_bad_stamps, track.n_resets
+
+    whole, parts = run([slice(None)]), run(pieces)
+    assert whole[0].tobytes() == parts[0].tobytes()
+    assert whole[1:] == parts[1:]
+
+
+@given(st.floats(0, 0.9))
+def test_an_offset_may_come_up_to_its_settling_time_late(delay_s):
+    """Whether the pair arrives before or after the next samples, they are placed alike."""
+    stamps = 105.0 + np.arange(0, 2, 0.1)
+    early, late = ClockTrack(), ClockTrack()
+    for track in (early, late):
+        track.add_pair(100.0, 1.0)
+    split = int(np.searchsorted(stamps, 105.0 + delay_s))
+    early.add_pair(105.0, 1.001)
+    first = admitted(early, stamps)
+    second = admitted(late, stamps[:split])
+    late.add_pair(105.0, 1.001)
+    second = np.concatenate([second, admitted(late, stamps[split:])])
+    assert first.tobytes() == second.tobytes()
