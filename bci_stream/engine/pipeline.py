@@ -31,13 +31,15 @@ from bci_stream.messages import (
     Window,
 )
 from bci_stream.timeline.clock import ClockTrack
-from bci_stream.timeline.windows import WindowSchedule, WindowSettings, gaps_of, samples_per
+from bci_stream.timeline.grid import GridTrack
+from bci_stream.timeline.windows import WindowSchedule, WindowSettings, gaps_of, row_at, samples_per
 
 if TYPE_CHECKING:  # the model brings torch, which windows alone do not need
     from bci_stream.engine.decide import Decider
     from bci_stream.model.predictor import StreamingPredictor
 
 _AHEAD_S = 2.0  # how far the rings may run ahead of the next window, beyond the lateness
+_NEVER = -(2**62)
 _WALL_SLACK_S = 0.5  # how much longer a window waits by the wall clock than by the other streams
 
 
@@ -75,10 +77,8 @@ class Pipeline:
         self._margin_s = settings.lateness_s + _AHEAD_S
         capacity_s = 2 * settings.window_s + 2 * self._margin_s
         self._tracks = {role: StreamTrack(plan, capacity_s) for role, plan in plans.items()}
-        self._window_n = {r: samples_per(settings.window_s, p.sfreq, "a window") for r, p in plans.items()}
-        self._hop_n = {r: samples_per(settings.hop_s, p.sfreq, "a hop") for r, p in plans.items()}
         self._schedule = WindowSchedule(settings)
-        self._decider = _decider(plans, predictor, stopwatch)
+        self._decider = _decider(plans, settings, predictor, stopwatch)
         self._stale_after_s = stale_after_s
         self._now_s = -np.inf
         self._marker_clocks: dict[str, ClockTrack] = {}
@@ -131,7 +131,7 @@ class Pipeline:
         newest_s = max((grid.end / grid.sfreq for grid in started), default=-np.inf)
         last = round(newest_s / self.settings.hop_s) if started else 0
         while self._schedule.next_index is not None and self._schedule.next_index <= last:
-            yield from self._close(self._schedule.next_index, by_deadline=True)
+            yield from self._close(self._schedule.next_index, by_deadline=False)
 
     def missing_s(self) -> dict[str, float]:
         """Per stream, how many seconds of it the next window still waits for (0: none)."""
@@ -154,9 +154,7 @@ class Pipeline:
         """Answer with another model from the next window on, warmed up from the rings."""
         if self._decider is None:
             return
-        hops = self._recent_hops(predictor.n_tokens_hops)
-        predictor.warm_up([self._decider.hop(parts) for parts in hops])
-        self._decider.swap(predictor)
+        self._decider.swap(predictor, self._recent_hops(predictor.warm_up_hops))
 
     # ---------------------------------------------------------------------------------------------
 
@@ -200,15 +198,15 @@ class Pipeline:
         for role, track in self._tracks.items():
             end_s = track.grid.end / track.grid.sfreq if track.grid.started else first_s
             if newest_s - end_s <= idle_s:
-                complete[role] = track.grid.end // self._hop_n[role] if track.grid.started else -(2**62)
+                complete[role] = self._hops_in(track.grid) if track.grid.started else _NEVER
         return complete
 
     def _close(self, index: int, by_deadline: bool) -> Iterator[Outcome]:
         for role, track in self._tracks.items():
-            track.grid.seal(index * self._hop_n[role])
+            track.grid.seal(self._row(role, index))
         window = self._window(index, by_deadline)
         skip = self._is_stale(index)
-        prediction = self._decider.decide(window, self._hop_n, fuse=not skip) if self._decider else None
+        prediction = self._decider.decide(window, fuse=not skip) if self._decider else None
         self._schedule.advance()
         if all(part.coverage == 0.0 for part in window.streams.values()):
             self.n_empty += 1
@@ -231,13 +229,21 @@ class Pipeline:
         return Window(index, round(end_s - self.settings.window_s, 9), end_s, streams, by_deadline)
 
     def _part(self, role: str, index: int) -> StreamWindow:
-        grid, n = self._tracks[role].grid, self._window_n[role]
-        stop = index * self._hop_n[role]
-        data, mask, marks = grid.view(stop - n, stop)
+        grid, end_s = self._tracks[role].grid, self._schedule.end_s(index)
+        start_s = round(end_s - self.settings.window_s, 9)
+        first, stop = row_at(start_s, grid.sfreq), self._row(role, index)
+        data, mask, marks = grid.view(first, stop)
         n_bad = int(np.count_nonzero(mask))
-        gaps = gaps_of(mask, stop - n, grid.sfreq) if n_bad else ()
-        t_start, t_end = round((stop - n) / grid.sfreq, 9), round(stop / grid.sfreq, 9)
-        return StreamWindow(role, grid.sfreq, t_start, t_end, data, mask, marks, 1.0 - n_bad / n, gaps)
+        gaps = gaps_of(mask, first, grid.sfreq) if n_bad else ()
+        coverage = 1.0 - n_bad / max(1, len(mask))
+        return StreamWindow(role, grid.sfreq, start_s, end_s, data, mask, marks, coverage, gaps)
+
+    def _row(self, role: str, index: int) -> int:
+        """The grid row at which window ``index`` ends."""
+        return row_at(self._schedule.end_s(index), self.plans[role].sfreq)
+
+    def _hops_in(self, grid: GridTrack) -> int:
+        return int(np.floor(round(grid.end / (grid.sfreq * self.settings.hop_s), 6)))
 
     def _leap(self) -> None:
         """Nothing in sight: go straight to the first window that can hold something."""
@@ -250,26 +256,24 @@ class Pipeline:
             return
         self._schedule.advance(target)
         for role, track in self._tracks.items():
-            track.grid.seal((target - 1) * self._hop_n[role])
+            track.grid.seal(self._row(role, target - 1))
         if self._decider is not None:
             self._decider.reset()
 
     def _waits_for(self, role: str) -> bool:
         return role in self._complete() and self._tracks[role].grid.started
 
-    def _recent_hops(self, n: int) -> list[dict[str, StreamWindow]]:
+    def _recent_hops(self, n: int) -> list[Mapping[str, StreamWindow]]:
         index = self._schedule.next_index
         if index is None:
             return []
         return [{role: self._hop_part(role, i) for role in self._tracks} for i in range(index - n, index)]
 
     def _hop_part(self, role: str, index: int) -> StreamWindow:
-        grid, n = self._tracks[role].grid, self._hop_n[role]
-        data, mask, marks = grid.view((index - 1) * n, index * n)
-        t_end = self._schedule.end_s(index)
-        return StreamWindow(
-            role, grid.sfreq, t_end - self.settings.hop_s, t_end, data, mask, marks, float("nan"), ()
-        )
+        grid, t_end = self._tracks[role].grid, self._schedule.end_s(index)
+        data, mask, marks = grid.view(self._row(role, index - 1), self._row(role, index))
+        t_start = t_end - self.settings.hop_s
+        return StreamWindow(role, grid.sfreq, t_start, t_end, data, mask, marks, float("nan"), ())
 
     def _take_marker(self, event: Event) -> None:
         """Put a marker on the local clock; it waits for its stream's first offset like any sample."""
@@ -294,6 +298,7 @@ def _predictions(outcomes: Iterator[Outcome]) -> list[Prediction]:
 
 def _decider(
     plans: Mapping[str, StreamPlan],
+    settings: WindowSettings,
     predictor: StreamingPredictor | None,
     stopwatch: Callable[[], float] | None,
 ) -> Decider | None:
@@ -301,4 +306,5 @@ def _decider(
         return None
     from bci_stream.engine.decide import Decider
 
-    return Decider(plans, predictor, stopwatch)
+    hop_n = {role: samples_per(settings.hop_s, plan.sfreq, "a hop") for role, plan in plans.items()}
+    return Decider(plans, hop_n, predictor, stopwatch)

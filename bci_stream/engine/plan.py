@@ -50,13 +50,12 @@ def window_settings(contract: Contract, lateness_s: float | None = None) -> Wind
     return WindowSettings(contract.window_s, contract.hop_s, late)
 
 
-def plan_without_model(specs: Mapping[str, StreamSpec], settings: WindowSettings) -> dict[str, StreamPlan]:
-    """Every stream on a grid of its own nominal rate (rounded so that a hop is whole), unfiltered."""
+def plan_without_model(specs: Mapping[str, StreamSpec]) -> dict[str, StreamPlan]:
+    """Every stream on a grid of its own nominal rate, unfiltered."""
     plans = {}
     for role, spec in specs.items():
-        sfreq = max(1, round(spec.sfreq * settings.hop_s)) / settings.hop_s
         crossings = AUDIO_CROSSINGS if role == AUDIO else EEG_CROSSINGS
-        plans[role] = StreamPlan(spec, sfreq, crossings)
+        plans[role] = StreamPlan(spec, spec.sfreq, crossings)
     return plans
 
 

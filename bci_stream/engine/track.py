@@ -22,7 +22,8 @@ class StreamHealth:
 
     ``rate_hz``: measured on the local clock. ``rate_ppm``: how much that is above nominal.
     ``drift_ppm``: the remote clock against the local one. ``n_lost``: samples that never came, by the
-    stamps. ``n_late``: grid rows closed before their samples came. ``age_s``: time since the newest
+    stamps. ``n_late``: samples that came after their
+    window was closed. ``age_s``: time since the newest
     sample's instant, NaN without a clock to compare with.
     """
 
@@ -106,7 +107,7 @@ class StreamTrack:
         for i in np.flatnonzero(breaks).tolist():
             before_s = times[i - 1] if i else self._last_s
             breaks[i] = times[i] - before_s > _BREAK_PERIODS * self._dejitter.period_s
-            self.n_gaps += bool(breaks[i]) and before_s > -np.inf
+            self.n_gaps += int(breaks[i] and before_s > -np.inf)
         return breaks
 
     @property

@@ -78,7 +78,8 @@ class GridTrack:
         self._rings: tuple[Ring, Ring, Ring] | None = None
         self._gap_end = 0
         self._finished = False
-        self.n_late = 0  # grid rows that were closed before their samples came
+        self._sealed_s = -np.inf
+        self.n_late = 0  # samples whose instant was closed before they came
 
     @property
     def lookahead_s(self) -> float:
@@ -116,6 +117,8 @@ class GridTrack:
             return
         if self._rings is None:
             self._begin(float(times[0]))
+        if times[0] < self._sealed_s:
+            self.n_late += int(np.searchsorted(times, self._sealed_s))
         keep = max(0, int(self._cursor[0]) - self._reach)
         self._t = np.concatenate((self._t[keep:], times))
         self._x = np.concatenate((self._x[keep:], x))
@@ -156,8 +159,8 @@ class GridTrack:
         """Close everything before grid ``index``: what has not come by now is missing for good."""
         if self._rings is None or self.end >= index:
             return
-        self.n_late += index - self.end
         self._write_gap(index - self.end)
+        self._sealed_s = index / self.sfreq
 
     def view(self, first: int, stop: int) -> tuple[FloatArray, MaskArray, MaskArray]:
         """Values, mask (n,) and marks of grid rows ``[first, stop)``, as views of the rings."""

@@ -135,7 +135,7 @@ def dejitter(raw: Any, f: Any, k: Any, block_full: Any, times: Any, kinds: Any) 
                     k[N_LOST] += round(shift / f[PERIOD_S])
                 _start_segment(f, k, f[ANCHOR_S] + shift)
         last = f[LAST_OUT_S]
-        if t <= last - period:
+        if t <= last - max(period, 0.05):
             k[N_OVERLAP] += 1
             kinds[i] = -1
             times[i] = t

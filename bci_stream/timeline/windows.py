@@ -33,6 +33,11 @@ class WindowSettings:
             raise ConfigError(f"lateness must be 0 s or more, not {self.lateness_s:g}")
 
 
+def row_at(t_s: float, sfreq: float) -> int:
+    """The first grid row at or after ``t_s``; the rows of ``[a, b)`` are ``row_at(a)`` to ``row_at(b)``."""
+    return int(np.ceil(round(t_s * sfreq, 6)))
+
+
 def samples_per(length_s: float, sfreq: float, what: str) -> int:
     """Whole samples in ``length_s``; raises ConfigError when the grid does not divide it."""
     n = round(length_s * sfreq)

@@ -1,0 +1,91 @@
+"""What the user chose: which streams, which model; and how that becomes plans and a predictor."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bci_stream.engine.plan import StreamPlan, plan_for_contract, plan_without_model, window_settings
+from bci_stream.errors import ConfigError
+from bci_stream.messages import StreamSpec
+from bci_stream.timeline.windows import WindowSettings
+
+if TYPE_CHECKING:
+    from bci_stream.model.bundle import Bundle
+    from bci_stream.model.predictor import StreamingPredictor
+
+DEMO_BUNDLE = Path(__file__).resolve().parent.parent / "bci_stream" / "bundles" / "demo.bci"
+
+
+@dataclass(frozen=True, slots=True)
+class StreamChoice:
+    """Which streams to take, and what to believe of them."""
+
+    eeg: str | None = None
+    audio: str | None = None
+    want_eeg: bool = True
+    want_audio: bool = True
+    channels: tuple[str, ...] | None = None
+    pick: tuple[str, ...] | None = None
+    unit: str | None = None
+
+    def __post_init__(self) -> None:
+        if not (self.want_eeg or self.want_audio):
+            raise ConfigError("--no-eeg with --no-audio leaves nothing to look at: drop one of them")
+
+
+@dataclass(frozen=True, slots=True)
+class ModelChoice:
+    """Which bundle, and how streams are fitted to it; or the window to show without one."""
+
+    bundle: Path | None = None
+    wanted: bool = True
+    fit: str = "exact"
+    trust: bool = False
+    mains_hz: float = 50.0
+    window_s: float = 5.0
+    hop_s: float = 0.2
+
+    def __post_init__(self) -> None:
+        if self.mains_hz not in (50.0, 60.0):
+            raise ConfigError(f"--mains {self.mains_hz:g} is no mains frequency: use 50 or 60")
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """All that a pipeline is made of."""
+
+    plans: Mapping[str, StreamPlan]
+    settings: WindowSettings
+    bundle: Bundle | None
+    predictor: StreamingPredictor | None
+
+
+def load_model(choice: ModelChoice) -> Bundle | None:
+    """The chosen bundle, checked; None when windows alone are wanted."""
+    if not choice.wanted:
+        return None
+    from bci_stream.model.bundle import load_bundle
+
+    return load_bundle(choice.bundle or DEMO_BUNDLE, trust=choice.trust)
+
+
+def prepare(
+    choice: ModelChoice,
+    bundle: Bundle | None,
+    specs: Mapping[str, StreamSpec],
+    lateness_s: float | None = None,
+) -> Prepared:
+    """Fit the bound streams to the model, or plan windows without one."""
+    if bundle is None:
+        settings = WindowSettings(choice.window_s, choice.hop_s, 0.3 if lateness_s is None else lateness_s)
+        return Prepared(plan_without_model(specs), settings, None, None)
+    import torch
+
+    from bci_stream.model.predictor import StreamingPredictor
+
+    plans = plan_for_contract(specs, bundle.contract, fit=choice.fit, mains_hz=choice.mains_hz)
+    torch.set_num_threads(1)  # a second thread gains little and costs a hundredfold tail latency
+    return Prepared(plans, window_settings(bundle.contract, lateness_s), bundle, StreamingPredictor(bundle))

@@ -1,0 +1,160 @@
+"""The one parser: ``bci-stream COMMAND``. Commands live in a file each and are imported when called."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from pathlib import Path
+from typing import Annotated
+
+import click
+import typer
+
+from apps.console import fail
+from bci_stream.errors import BciStreamError
+
+app = typer.Typer(
+    name="bci-stream",
+    help="Emotion from EEG and voice, on one clock: live over LSL, or from an XDF recording.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+bundle_app = typer.Typer(help="Look into a model bundle, or prove it sound.", no_args_is_help=True)
+app.add_typer(bundle_app, name="bundle")
+
+EegQuery = Annotated[
+    str | None, typer.Option("--eeg", help="EEG stream: its name, type, source_id, or key=value pairs")
+]
+AudioQuery = Annotated[str | None, typer.Option("--audio", help="audio stream, chosen likewise")]
+NoEeg = Annotated[bool, typer.Option("--no-eeg", help="do without EEG")]
+NoAudio = Annotated[bool, typer.Option("--no-audio", help="do without audio")]
+Channels = Annotated[
+    str | None,
+    typer.Option("--channels", help="electrode names of an unlabelled stream, in order: Fp1,Fp2,…"),
+]
+Pick = Annotated[str | None, typer.Option("--pick", help="use only these electrodes: Fz,Cz,…")]
+Unit = Annotated[
+    str | None, typer.Option("--unit", help="unit of the EEG where the header is wrong: uV, mV, V, nV")
+]
+BundlePath = Annotated[
+    Path | None, typer.Option("--bundle", help="model bundle (.bci); the demo bundle if absent")
+]
+Fit = Annotated[str, typer.Option("--fit", help="exact | interpolate absent electrodes from those present")]
+NoModel = Annotated[bool, typer.Option("--no-model", help="show windows, masks and quality only")]
+Trust = Annotated[
+    bool, typer.Option("--trust", help="run the TorchScript program of a bundle from elsewhere (it is code)")
+]
+Mains = Annotated[float, typer.Option("--mains", help="mains frequency of your country, 50 or 60 Hz")]
+WindowS = Annotated[float, typer.Option("--window", help="window in seconds, without a model")]
+HopS = Annotated[float, typer.Option("--hop", help="hop in seconds, without a model")]
+Json = Annotated[bool, typer.Option("--json", help="JSON lines on stdout, for programs")]
+Scope = Annotated[
+    str | None,
+    typer.Option(
+        "--scope", help="how far to look for LSL streams: machine, link, site…; else liblsl's own setting"
+    ),
+]
+SessionId = Annotated[
+    str | None, typer.Option("--session-id", help="LSL session id: see only streams that carry the same")
+]
+
+
+def names_of(text: str | None) -> tuple[str, ...] | None:
+    """Comma-separated names; None where nothing was given."""
+    return tuple(name.strip() for name in text.split(",") if name.strip()) if text else None
+
+
+@app.callback()
+def _root(
+    debug: Annotated[bool, typer.Option("--debug", help="show a traceback with an error")] = False,
+) -> None:
+    """Options that come before the command; ``--debug`` is read by :func:`main`."""
+
+
+@app.command()
+def replay(
+    file: Annotated[Path, typer.Argument(help="recording, .xdf")],
+    speed: Annotated[str, typer.Option(help="1, 2.5, … times real time, or max")] = "max",
+    start: Annotated[float | None, typer.Option(help="begin this many seconds into the recording")] = None,
+    stop: Annotated[float | None, typer.Option(help="end this many seconds into the recording")] = None,
+    eeg: EegQuery = None,
+    audio: AudioQuery = None,
+    no_eeg: NoEeg = False,
+    no_audio: NoAudio = False,
+    channels: Channels = None,
+    pick: Pick = None,
+    unit: Unit = None,
+    bundle: BundlePath = None,
+    fit: Fit = "exact",
+    no_model: NoModel = False,
+    trust: Trust = False,
+    mains: Mains = 50.0,
+    window: WindowS = 5.0,
+    hop: HopS = 0.2,
+    lateness: Annotated[
+        float, typer.Option(help="seconds a window waits for a stream that the file stores later")
+    ] = 2.0,
+    reanchor: Annotated[
+        bool, typer.Option("--reanchor", help="accept a stream stamped on another clock without offsets")
+    ] = False,
+    windows: Annotated[
+        bool, typer.Option("--windows", help="print the windows too, not only predictions")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Run a recording through the very pipeline of a live session."""
+    from apps import replay as command
+    from apps.choice import ModelChoice, StreamChoice
+
+    command.run(
+        command.ReplayOptions(
+            file=file,
+            speed=speed,
+            t_from_s=start,
+            t_to_s=stop,
+            streams=StreamChoice(
+                eeg, audio, not no_eeg, not no_audio, names_of(channels), names_of(pick), unit
+            ),
+            model=ModelChoice(None if no_model else bundle, not no_model, fit, trust, mains, window, hop),
+            lateness_s=lateness,
+            reanchor=reanchor,
+            windows=windows,
+            as_json=json,
+        )
+    )
+
+
+@app.command()
+def version() -> None:
+    """Versions of bci_stream and of what it stands on."""
+    from apps.version import run
+
+    run()
+
+
+def main() -> None:
+    """Entry point: exit code 0, 2 for bad input with one clear line, 130 for Ctrl-C."""
+    debug = "--debug" in sys.argv
+    try:
+        app(standalone_mode=False)
+    except click.exceptions.NoArgsIsHelpError as error:
+        sys.stdout.write(error.format_message() + "\n")
+        sys.exit(2)
+    except click.ClickException as error:
+        fail(error.format_message())
+        sys.exit(2)
+    except BciStreamError as error:
+        if debug:
+            traceback.print_exc()
+        fail(str(error))
+        sys.exit(2)
+    except (KeyboardInterrupt, click.Abort):
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.stderr.close()  # the reader has gone: nobody to tell
+        sys.exit(0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,119 @@
+"""Which streams of a recording play which role."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from apps.choice import StreamChoice
+from bci_stream.errors import StreamFormatError, StreamNotFoundError
+from bci_stream.messages import AUDIO, EEG, StreamInfo
+from bci_stream.sources.binding import (
+    Binding,
+    bind_audio,
+    bind_eeg,
+    describe_stream,
+    find_stream,
+    looks_like_audio,
+    looks_like_eeg,
+    looks_like_markers,
+)
+from bci_stream.sources.xdf import XdfRecording
+
+_TOLERANCE = 0.01  # a rate within 1 % of nominal is nominal: the dejitter learns the rest
+_REFUSED = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class BoundRecording:
+    """Bindings by role, keys of the marker streams, and what was assumed."""
+
+    bindings: dict[str, Binding]
+    markers: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+def bind_recording(recording: XdfRecording, choice: StreamChoice, *, any_numeric: bool) -> BoundRecording:
+    """Find EEG, audio and markers among a recording's streams.
+
+    ``any_numeric``: where neither EEG nor audio is found, take the only other regular stream.
+
+    Raises:
+        StreamNotFoundError: neither EEG nor audio is in the recording, or a query finds nothing.
+    """
+    notes: list[str] = []
+    bindings: dict[str, Binding] = {}
+    if choice.want_eeg:
+        info = _one(recording, EEG, choice.eeg, looks_like_eeg, notes)
+        if info is not None:
+            bindings[EEG] = _bind_eeg(recording, info, choice, notes)
+    if choice.want_audio:
+        info = _one(recording, AUDIO, choice.audio, looks_like_audio, notes)
+        if info is not None:
+            bindings[AUDIO] = bind_audio(info, sfreq=_rate(recording, info, notes))
+    if not bindings and any_numeric and choice.want_eeg:
+        bindings[EEG] = _bind_anything(recording, notes)
+    if not bindings:
+        listing = "; ".join(describe_stream(info) for info in recording.streams) or "no stream at all"
+        raise StreamNotFoundError(
+            f"the recording has neither EEG nor audio with samples; found {listing}; "
+            "choose with --eeg or --audio"
+        )
+    notes += [note for binding in bindings.values() for note in binding.notes]
+    markers = tuple(info.key for info in recording.streams if looks_like_markers(info))
+    return BoundRecording(bindings, markers, tuple(notes))
+
+
+def _one(
+    recording: XdfRecording,
+    role: str,
+    query: str | None,
+    looks: Callable[[StreamInfo], bool],
+    notes: list[str],
+) -> StreamInfo | None:
+    """The stream for a role, or None where the recording has none and nobody asked for one."""
+    if query is not None:
+        return find_stream(recording.streams, role, query)
+    alike = [info for info in recording.streams if looks(info)]
+    full = [info for info in alike if recording.summary(info.key).n_samples]
+    notes += [f"{describe_stream(info)} is empty: left out" for info in alike if info not in full]
+    return find_stream(full, role) if full else None
+
+
+def _bind_eeg(recording: XdfRecording, info: StreamInfo, choice: StreamChoice, notes: list[str]) -> Binding:
+    rate = _rate(recording, info, notes)
+    return bind_eeg(info, channels=choice.channels, pick=choice.pick, unit=choice.unit, sfreq=rate)
+
+
+def _rate(recording: XdfRecording, info: StreamInfo, notes: list[str]) -> float | None:
+    """The rate to work with: nominal, or measured where nominal is missing or off."""
+    measured = recording.measure_sfreq(info.key)
+    if info.sfreq == 0:
+        notes.append(f"{info.name!r} declares no rate: measured {measured:.2f} Hz")
+        return measured
+    off = abs(measured / info.sfreq - 1)
+    if off > _REFUSED:
+        raise StreamFormatError(
+            f"{info.name!r} declares {info.sfreq:g} Hz but its stamps run at {measured:.2f} Hz: "
+            "the header or the stamps are wrong; leave the stream out"
+        )
+    if off > _TOLERANCE:
+        notes.append(
+            f"{info.name!r} declares {info.sfreq:g} Hz, its stamps run at {measured:.2f} Hz: "
+            "taken as measured"
+        )
+        return measured
+    return None
+
+
+def _bind_anything(recording: XdfRecording, notes: list[str]) -> Binding:
+    """The only other regular stream with samples, its values taken as they are."""
+    able = [
+        info
+        for info in recording.streams
+        if info.dtype != "string" and info.sfreq > 0 and recording.summary(info.key).n_samples
+    ]
+    info = find_stream(able, EEG, f"key={able[0].key}" if len(able) == 1 else None)
+    notes.append(f"{describe_stream(info)} is no EEG by its header: shown as it is")
+    names = tuple(info.ch_names) or tuple(f"ch{i + 1}" for i in range(info.n_channels))
+    return bind_eeg(info, channels=names, pick=names, unit="uV")
