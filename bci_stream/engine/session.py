@@ -77,6 +77,7 @@ class Session:
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._loop, name="bci-engine", daemon=True)
         self._last: Prediction | None = None
+        self._fresh: tuple[Prediction | None, Window | None] = (None, None)
         self._n_predictions = 0
         self._state = "starting"
         self.error: BaseException | None = None
@@ -112,6 +113,11 @@ class Session:
             error=str(self.error) if self.error is not None else None,
         )
 
+    def take_fresh(self) -> tuple[Prediction | None, Window | None]:
+        """The newest outcome since the last call; (None, None) when nothing new came."""
+        fresh, self._fresh = self._fresh, (None, None)
+        return fresh
+
     def _loop(self) -> None:
         self._state = "running"
         try:
@@ -139,6 +145,7 @@ class Session:
             outcome = replace(outcome, prediction=prediction)
             self._last = prediction
             self._n_predictions += 1
+        self._fresh = (prediction, outcome.window)
         for sink in self._sinks:
             sink.put(prediction, outcome.window)
         if self._on_outcome is not None:

@@ -1,4 +1,4 @@
-"""What every stage obeys: any chunking gives the same bits, nothing comes of nothing, inputs stay as they were."""
+"""What every stage obeys: any chunking gives the same bits, and inputs stay as they were."""
 
 from __future__ import annotations
 
@@ -26,9 +26,14 @@ Step = Callable[[np.ndarray], np.ndarray]
 
 
 def _as_marks(x: np.ndarray) -> np.ndarray:
-    """Some marks or other, with every bit in use and none of them the same array in disguise."""
+    """Some marks or other, with every bit in use, laid out in memory as ``x`` is."""
     finite = np.where(np.isfinite(x), x, 0.0).astype(np.int64)
     return (finite % 256).astype(np.uint8, order="K")
+
+
+def _marks_stage() -> Step:
+    mix = SpatialMix(MATRIX)
+    return lambda x: mix.step_marks(_as_marks(x))
 
 
 class _Quality:
@@ -46,7 +51,7 @@ STAGES: dict[str, Callable[[], Step]] = {
     "filter": lambda: SosFilter(SOS, N_CHANNELS).step,
     "artifacts": lambda: ArtifactDetector(LIMITS, SFREQ, N_CHANNELS).step,
     "spatial": lambda: SpatialMix(MATRIX).step,
-    "marks": lambda: lambda x, mix=SpatialMix(MATRIX): mix.step_marks(_as_marks(x)),
+    "marks": _marks_stage,
 }
 
 values = st.one_of(

@@ -25,7 +25,9 @@ def test_rms_and_shares_are_those_of_the_last_seconds() -> None:
     meter.step(x, marks)
     fz, cz = meter.summary()
     last = x[-fz.n_samples :]
-    assert fz.n_samples / SFREQ == pytest.approx(4.0, rel=0.05)
+    assert fz.n_samples / SFREQ == pytest.approx(
+        4.1, abs=0.11
+    )  # twenty whole blocks and the one in the making
     assert fz.rms_uv == pytest.approx(last[:, 0].std(), rel=1e-5)
     assert cz.shares[Flag.JUMP] == pytest.approx(500 / cz.n_samples)
     assert fz.shares[Flag.JUMP] == 0.0

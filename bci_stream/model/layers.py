@@ -1,0 +1,119 @@
+"""Layers that both encoders are made of. Everything is causal and time-major: (batch, time, features).
+
+Each layer keeps the past that it needs in a state tensor which the caller hands in and gets back, so
+a stretch may be encoded whole or in pieces. Instants that are not valid are zero wherever they enter
+a convolution. What is written with ``@torch.jit.unused`` runs in eager training only; the exported
+program is for inference.
+"""
+
+import torch
+from torch import Tensor, nn
+
+
+def split_history(x: Tensor, history: Tensor) -> tuple[Tensor, Tensor]:
+    """Put the past before ``x``; return it with the history for the next call, of the same length.
+
+    ``x``: (B, T) or (B, T, F). ``history``: the same with P instants.
+    """
+    joined = torch.cat((history, x), dim=1)  # (B, P + T, ...)
+    return joined, joined.narrow(1, x.size(1), history.size(1))
+
+
+def depthwise(x: Tensor, taps: Tensor, stride: int, dilation: int, short: int = 32) -> Tensor:
+    """Correlate every feature with its own taps, without padding.
+
+    ``x``: (B, T, F). ``taps``: (K, F), the newest instant last. Returns (B, n, F) with
+    n = (T - dilation * (K - 1) - 1) // stride + 1. A stride and a dilation are not combined.
+    Up to ``short`` outputs a sum over shifted views beats the convolution kernel (CPU, one thread).
+    """
+    n_taps = taps.size(0)
+    n_out = (x.size(1) - dilation * (n_taps - 1) - 1) // stride + 1
+    if n_out > short:
+        image = x.transpose(1, 2).unsqueeze(2)  # (B, F, 1, T), channels last in memory: no copy
+        kernel = taps.t().unsqueeze(1).unsqueeze(1)  # (F, 1, 1, K)
+        out = nn.functional.conv2d(image, kernel, None, [1, stride], [0, 0], [1, dilation], x.size(2))
+        return out.squeeze(2).transpose(1, 2)
+    if dilation > 1:
+        shifted = x.unfold(1, n_out, dilation).transpose(2, 3)  # (B, K, n, F)
+    else:
+        shifted = x.unfold(1, n_taps, stride).permute(0, 3, 1, 2)  # (B, K, n, F)
+    return (shifted * taps.unsqueeze(1)).sum(1)
+
+
+def depthwise_fft(x: Tensor, taps: Tensor) -> Tensor:
+    """What :func:`depthwise` gives with stride 1, by FFT: for many taps its backward pass is 4x quicker."""
+    n_time, n_taps = x.size(1), taps.size(0)
+    n_fft = 2 ** (n_time - 1).bit_length()
+    kernel = torch.fft.rfft(taps.flip(0).t(), n_fft)  # (F, n_fft // 2 + 1)
+    out: Tensor = torch.fft.irfft(torch.fft.rfft(x.transpose(1, 2), n_fft) * kernel, n_fft)
+    return out[..., n_taps - 1 : n_time].transpose(1, 2)
+
+
+def share_valid(valid: Tensor, n_samples: int) -> Tensor:
+    """Share of valid samples in each run of ``n_samples``: (B, n * n_samples) -> (B, n)."""
+    return valid.reshape(valid.size(0), -1, n_samples).mean(2)
+
+
+class MaskedBatchNorm(nn.Module):
+    """Batch normalisation whose statistics come from valid instants only.
+
+    In evaluation it is an affine map, ``(scale, shift)``, for the neighbouring linear layer to absorb
+    (Ioffe and Szegedy 2015).
+    """
+
+    running_mean: Tensor
+    running_var: Tensor
+
+    def __init__(self, n_features: int, momentum: float = 0.05, eps: float = 1e-5) -> None:
+        super().__init__()
+        self.momentum = momentum
+        self.eps = eps
+        self.weight = nn.Parameter(torch.ones(n_features))
+        self.bias = nn.Parameter(torch.zeros(n_features))
+        self.register_buffer("running_mean", torch.zeros(n_features))
+        self.register_buffer("running_var", torch.ones(n_features))
+
+    def affine(self) -> tuple[Tensor, Tensor]:
+        """Scale and shift, (F,) each, that evaluation applies."""
+        scale = self.weight * torch.rsqrt(self.running_var + self.eps)
+        return scale, self.bias - self.running_mean * scale
+
+    def forward(self, x: Tensor, valid: Tensor) -> Tensor:
+        """Normalise ``x`` (B, T, F) by the statistics of the instants where ``valid`` (B, T) is 1."""
+        if self.training:
+            return self.normalize_batch(x, valid)
+        scale, shift = self.affine()
+        return torch.addcmul(shift, x, scale)
+
+    @torch.jit.unused
+    def normalize_batch(self, x: Tensor, valid: Tensor) -> Tensor:
+        """Normalise by this batch's statistics and let the running ones follow."""
+        n_valid = valid.sum()
+        if n_valid < 2:  # nothing to learn from
+            scale, shift = self.affine()
+            return torch.addcmul(shift, x, scale)
+        weights = (valid / n_valid).reshape(1, -1)
+        mean = (weights @ x.reshape(-1, x.size(2))).squeeze(0)
+        centered = x - mean
+        var = (weights @ centered.square().reshape(-1, x.size(2))).squeeze(0)
+        with torch.no_grad():
+            self.running_mean.lerp_(mean, self.momentum)
+            self.running_var.lerp_(var * (n_valid / (n_valid - 1)), self.momentum)
+        return centered * (self.weight * torch.rsqrt(var + self.eps)) + self.bias
+
+
+class AttentionPooling(nn.Module):
+    """Weighted mean of the valid tokens; the weights come from the tokens (Lin 2017, one hop)."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.score = nn.Linear(width, 1)
+
+    def forward(self, tokens: Tensor, valid: Tensor) -> Tensor:
+        """Pool (B, N, D) by ``valid`` (B, N) bool to (B, D); zeros where no token is valid.
+
+        Tokens that are not valid must be zero already (they may have been anything before).
+        """
+        score = self.score(tokens).squeeze(2)
+        weights = torch.softmax(score.masked_fill(valid.logical_not(), -1e4), dim=1)
+        return torch.bmm(weights.unsqueeze(1), tokens).squeeze(1)

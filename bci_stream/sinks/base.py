@@ -1,0 +1,130 @@
+"""What a sink is, and the thread that keeps a slow or dead one from holding up the engine."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Protocol
+
+from bci_stream.errors import BciStreamError, ConfigError
+from bci_stream.messages import Prediction, Window
+
+
+class Sink(Protocol):
+    """An edge that takes what comes out of the engine, window by window, oldest first."""
+
+    def put(self, prediction: Prediction | None, window: Window | None) -> None:
+        """Take one window's outcome; no model means no prediction, and the window may be left out."""
+
+    def close(self) -> None:
+        """Flush and let go; nothing is put afterwards."""
+
+
+class SinkRunner:
+    """Runs a sink in a thread of its own, behind a short queue that prefers the newest.
+
+    ``put`` never waits. When ``capacity`` outcomes are queued the oldest gives way, so a consumer that
+    falls behind gets recent windows, in order, with holes. An OSError or BciStreamError ends this sink
+    alone and is kept in ``error``. Raises ConfigError for a capacity below 1.
+
+    Attributes:
+        n_delivered: outcomes that the sink took.
+        n_dropped: outcomes that never reached it: pushed out of the queue, or put after its end.
+        error: one line on why it ended early, None while all is well.
+    """
+
+    def __init__(self, sink: Sink, capacity: int = 64) -> None:
+        if capacity < 1:
+            raise ConfigError(f"a sink's queue holds at least 1 prediction; got a capacity of {capacity}")
+        self._sink = sink
+        self._name = type(sink).__name__
+        self._capacity = capacity
+        self._queue: deque[tuple[Prediction | None, Window | None]] = deque()
+        self._changed = threading.Condition()
+        self._closing = False
+        self._ended = False
+        self.n_delivered = 0
+        self.n_dropped = 0
+        self.error: str | None = None
+        self._thread = threading.Thread(target=self._run, name=f"sink-{self._name}", daemon=True)
+        self._thread.start()
+
+    @property
+    def ended(self) -> bool:
+        """Whether the sink takes nothing any more."""
+        return self._ended
+
+    def put(self, prediction: Prediction | None, window: Window | None = None) -> None:
+        """Queue one outcome and return at once."""
+        outcome = (prediction, None if window is None else without_samples(window))
+        with self._changed:
+            if self._closing or self._ended:
+                self.n_dropped += 1
+                return
+            if len(self._queue) == self._capacity:
+                self._queue.popleft()
+                self.n_dropped += 1
+            self._queue.append(outcome)
+            self._changed.notify_all()
+
+    def close(self, timeout_s: float = 2.0) -> None:
+        """Deliver what is queued, close the sink; what takes over ``timeout_s`` is given up, see ``error``."""
+        with self._changed:
+            self._closing = True
+            self._changed.notify_all()
+        self._thread.join(timeout_s)
+        if self._thread.is_alive():
+            n_left = self._give_up()
+            self._keep_error(
+                f"did not finish within {timeout_s:g} s; {n_left} queued predictions were dropped"
+            )
+
+    def _run(self) -> None:
+        try:
+            self._guard(self._deliver)
+        finally:
+            self._give_up()
+            self._guard(self._sink.close)
+
+    def _deliver(self) -> None:
+        while (outcome := self._next()) is not None:
+            self._sink.put(*outcome)
+            self.n_delivered += 1
+
+    def _next(self) -> tuple[Prediction | None, Window | None] | None:
+        with self._changed:
+            self._changed.wait_for(lambda: self._queue or self._closing)
+            return self._queue.popleft() if self._queue else None
+
+    def _guard(self, step: Callable[[], None]) -> None:
+        try:
+            step()
+        except (OSError, BciStreamError) as error:
+            self._keep_error(f"ended: {' '.join(str(error).split()) or type(error).__name__}")
+
+    def _keep_error(self, text: str) -> None:
+        if self.error is None:  # the first is the cause, later ones follow from it
+            self.error = f"{self._name} {text}"
+
+    def _give_up(self) -> int:
+        with self._changed:
+            self._ended = True
+            n_left = len(self._queue)
+            self.n_dropped += n_left
+            self._queue.clear()
+        return n_left
+
+
+def without_samples(window: Window) -> Window:
+    """The window with copied masks and marks and no samples: what a report needs and may keep.
+
+    The originals are views of rings that move on while the window waits in a queue; and a queue full of
+    samples could fill hundreds of megabytes. ``data`` becomes (0, n_channels).
+    """
+    streams = {
+        role: replace(part, data=part.data[:0].copy(), mask=part.mask.copy(), marks=part.marks.copy())
+        for role, part in window.streams.items()
+    }
+    return replace(window, streams=streams)

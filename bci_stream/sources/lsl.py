@@ -1,0 +1,231 @@
+"""The LSL source: finds the streams that were asked for, binds them, and reads them in one rhythm.
+
+One thread calls :meth:`LslSource.read` in a loop. A call waits for one stream only, and for exactly the
+samples that the next window lacks of it, so that Python wakes once a window; the other streams are then
+taken as far as they have come. Stamps stay raw: clock offsets travel beside them as data.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+import numpy as np
+
+from bci_stream.errors import (
+    AmbiguousStreamError,
+    ConfigError,
+    StreamFormatError,
+    StreamLostError,
+    StreamNotFoundError,
+)
+from bci_stream.messages import AUDIO, EEG, Event, StreamInfo
+from bci_stream.sources.binding import MARKERS, Binding, bind_audio, bind_eeg, find_stream
+from bci_stream.sources.lsl_discovery import SETTLE_S, Directory, Survey, and_refused
+from bci_stream.sources.lsl_inlet import BoundInlet, InletStatus
+from bci_stream.sources.lsl_measure import measure_link, usual_rate
+
+__all__ = ["InletStatus", "LslRequest", "LslSource"]
+
+_ROLES: Final = (EEG, AUDIO, MARKERS)
+_POLL_S: Final = 0.05
+_OPEN_TIMEOUT_S: Final = 5.0
+_CLOSE_TIMEOUT_S: Final = 1.8
+_MEASURE_S: Final = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class LslRequest:
+    """A stream that is wanted.
+
+    Args:
+        role: ``eeg``, ``audio`` or ``markers``.
+        query: which one, as :func:`bci_stream.sources.selection.find_stream` takes it.
+        required: whether to fail without it.
+        channels, pick, unit: for EEG, as :func:`bci_stream.sources.binding.bind_eeg` takes them.
+    """
+
+    role: str
+    query: str | None = None
+    required: bool = True
+    channels: tuple[str, ...] | None = None
+    pick: tuple[str, ...] | None = None
+    unit: str | None = None
+
+
+class LslSource:
+    """Live streams as events of the core.
+
+    Args:
+        requests: one for each role that is wanted.
+        resolve_s: how long to look for the required streams.
+        stall_s: a regular stream that sends nothing for this long is stalled and is not waited for.
+
+    Raises:
+        ConfigError: an unknown role, a role twice, or a time that is not positive.
+    """
+
+    def __init__(
+        self, requests: Sequence[LslRequest], *, resolve_s: float = 5.0, stall_s: float = 0.5
+    ) -> None:
+        _check(requests, resolve_s, stall_s)
+        self._requests = tuple(requests)
+        self._resolve_s = resolve_s
+        self._stall_s = stall_s
+        self._inlets: dict[str, BoundInlet] = {}
+        self._returned = threading.Event()
+
+    def open(self) -> dict[str, Binding]:
+        """Find, bind and connect the streams; each one's clock is measured. Returns the bindings by role.
+
+        Raises:
+            StreamNotFoundError: a required stream is not there in time; the text lists what is.
+            AmbiguousStreamError: several streams fit a request.
+            StreamFormatError: a stream cannot serve in its role.
+            StreamLostError: a required stream was found but does not answer.
+        """
+        directory = Directory()
+        chosen = self._choose(directory)
+        for request, info in chosen:
+            binding = _bind(request, info, directory)
+            link = directory.link(info)
+            self._inlets[request.role] = BoundInlet(binding, link, self._stall_s, self._returned)
+        for inlet in self._inlets.values():
+            inlet.start()
+        self._wait_ready()
+        return {role: inlet.binding for role, inlet in self._inlets.items()}
+
+    def read(self, missing_s: Mapping[str, float], timeout_s: float = 0.1) -> list[Event]:
+        """Wait for the next window's samples, then take what has come from every stream.
+
+        Args:
+            missing_s: by role, the seconds of samples that the next window still lacks.
+            timeout_s: how long to wait at most.
+
+        Returns events in the order of each stream: clock offsets before the samples that follow them.
+        A stream that is stalled or lost is not waited for. After :meth:`close`: nothing.
+        """
+        pacer = self._pacer(missing_s)
+        events: list[Event] = []
+        if pacer is not None:
+            events += pacer.pull(missing_s.get(pacer.binding.role, 0.0), timeout_s)
+        elif self._returned.wait(timeout_s):
+            self._returned.clear()
+        for inlet in self._inlets.values():
+            if inlet is not pacer:
+                events += inlet.drain()
+        return events
+
+    def status(self) -> dict[str, InletStatus]:
+        """How each bound stream fares, by role. May be called from any thread."""
+        return {role: inlet.status() for role, inlet in self._inlets.items()}
+
+    def close(self) -> None:
+        """Disconnect and end all threads, within 2 s. May be called again."""
+        deadline = time.monotonic() + _CLOSE_TIMEOUT_S
+        for inlet in self._inlets.values():
+            inlet.stop()
+        self._returned.set()
+        for inlet in self._inlets.values():
+            inlet.join(deadline - time.monotonic())
+
+    def _pacer(self, missing_s: Mapping[str, float]) -> BoundInlet | None:
+        """The stream to wait for: the live one that lacks most; else one that may come to life."""
+        regular = [inlet for inlet in self._inlets.values() if inlet.binding.sfreq and not inlet.lost]
+        live = [inlet for inlet in regular if inlet.live]
+        candidates = live or regular
+        return max(candidates, key=lambda inlet: missing_s.get(inlet.binding.role, 0.0), default=None)
+
+    def _choose(self, directory: Directory) -> list[tuple[LslRequest, StreamInfo]]:
+        started = time.monotonic()
+        while True:
+            survey = directory.survey()
+            waited_s = time.monotonic() - started
+            final = waited_s >= self._resolve_s
+            chosen = [(request, _find(request, survey, final)) for request in self._requests]
+            complete = all(info is not None for request, info in chosen if request.required)
+            if final or (complete and waited_s >= SETTLE_S):
+                return [(request, info) for request, info in chosen if info is not None]
+            time.sleep(_POLL_S)
+
+    def _wait_ready(self) -> None:
+        deadline = time.monotonic() + _OPEN_TIMEOUT_S
+        for request in self._requests:
+            inlet = self._inlets.get(request.role)
+            if inlet is None or inlet.wait_ready(deadline - time.monotonic()):
+                continue
+            if request.required:
+                self.close()
+                raise inlet.failure or _unanswered(inlet)
+            inlet.stop()
+            del self._inlets[request.role]
+
+
+def _check(requests: Sequence[LslRequest], resolve_s: float, stall_s: float) -> None:
+    roles = [request.role for request in requests]
+    if unknown := [role for role in roles if role not in _ROLES]:
+        raise ConfigError(f"no stream role {unknown[0]!r}: choose from {', '.join(_ROLES)}")
+    if len(set(roles)) < len(roles) or not roles:
+        raise ConfigError(
+            f"one stream for each role can be asked for, got roles: {', '.join(roles) or 'none'}"
+        )
+    if not (resolve_s > 0 and stall_s > 0):
+        raise ConfigError(f"resolve_s and stall_s must be positive, got {resolve_s!r} and {stall_s!r}")
+
+
+def _find(request: LslRequest, survey: Survey, final: bool) -> StreamInfo | None:
+    """The requested stream; None where it may still come or need not. Errors are raised when ``final``."""
+    try:
+        return find_stream(survey.streams, request.role, request.query)
+    except StreamNotFoundError as error:
+        if final and request.required:
+            raise StreamNotFoundError(f"{error}{and_refused(survey.refused)}") from None
+    except AmbiguousStreamError:
+        if final:
+            raise
+    return None
+
+
+def _bind(request: LslRequest, info: StreamInfo, directory: Directory) -> Binding:
+    if request.role == MARKERS:
+        return _bind_markers(info)
+    rate_hz, notes = _rate(request.role, info, directory)
+    if request.role == AUDIO:
+        binding = bind_audio(info, rate_hz)
+    else:
+        binding = bind_eeg(
+            info, channels=request.channels, pick=request.pick, unit=request.unit, sfreq=rate_hz
+        )
+    return replace(binding, notes=binding.notes + notes)
+
+
+def _rate(role: str, info: StreamInfo, directory: Directory) -> tuple[float | None, tuple[str, ...]]:
+    """The rate (Hz) of a stream that declares none, measured; None where the header's serves."""
+    if info.sfreq or info.dtype == "string":
+        return None, ()
+    link = directory.link(info)
+    link.subscribe()
+    seen = measure_link(link, info, _MEASURE_S)
+    if not seen.regular:
+        raise StreamFormatError(
+            f"stream {info.name!r} declares no sampling rate and sent {seen.n_samples} samples in "
+            f"{_MEASURE_S:g} s with {seen.jitter_ms:.0f} ms of jitter, too irregular to serve as {role}: "
+            "set the rate in its program"
+        )
+    rate_hz = usual_rate(seen.sfreq)
+    return rate_hz, (f"stream declares no rate: measured {seen.sfreq:.1f} Hz, taken as {rate_hz:g} Hz",)
+
+
+def _bind_markers(info: StreamInfo) -> Binding:
+    columns = np.arange(info.n_channels, dtype=np.intp)
+    names = info.ch_names or tuple(f"ch{column + 1}" for column in columns)
+    return Binding(MARKERS, info, columns, names, np.ones(info.n_channels), info.sfreq)
+
+
+def _unanswered(inlet: BoundInlet) -> StreamLostError:
+    return StreamLostError(
+        f"stream {inlet.binding.info.name!r} did not connect within {_OPEN_TIMEOUT_S:g} s: restart its program"
+    )

@@ -1,0 +1,258 @@
+"""A stream bound to a role and kept: its clock is measured, its death noticed, its return checked.
+
+Two threads share a :class:`BoundInlet`. The reader (whoever calls :meth:`~BoundInlet.pull`) only pulls.
+The keeper, a daemon thread, does whatever may wait: it connects, measures the clock, and when the
+stream is gone it looks for it and prepares a new connection, which the reader then adopts.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from bci_stream.errors import StreamFormatError, StreamLostError
+from bci_stream.messages import Chunk, Event, Marker
+from bci_stream.sources.binding import MARKERS, Binding
+from bci_stream.sources.lsl_connection import Connection
+from bci_stream.sources.lsl_discovery import Announcements
+from bci_stream.sources.lsl_identity import differences, match, refusal
+from bci_stream.sources.lsl_link import Link, local_clock
+
+State = Literal["live", "stalled", "lost", "refused"]
+
+_CLOCK_INTERVAL_S: Final = 1.0  # liblsl has a new measurement every 2 s
+_LOOK_INTERVAL_S: Final = 0.1
+_SEARCH_AFTER_S: Final = 3.0  # a silent stream may have been restarted behind a broken network
+_MIN_PERIODS: Final = 3.0  # a slow stream is not stalled between two of its samples
+_MAX_PULLS: Final = 64  # per drain: a backlog must not starve the other streams
+_FUZZ_SAMPLES: Final = 1e-3  # so that 0.1 s at 500 Hz is 50 samples and not 51
+
+
+@dataclass(frozen=True, slots=True)
+class InletStatus:
+    """How a bound stream fares.
+
+    ``note`` says it in plain words. ``last_arrival_s``: local clock at the last sample, or at (re)connecting.
+    """
+
+    role: str
+    state: State
+    n_reconnects: int
+    note: str
+    name: str
+    uid: str
+    last_arrival_s: float
+
+
+class BoundInlet:
+    """One bound stream and its keeper.
+
+    Args:
+        binding: what the stream delivers as which role.
+        link: a fresh link to it; the keeper connects it.
+        stall_s: a regular stream is stalled when it sends nothing for this long.
+        returned: set whenever a lost stream is back, for a reader with nothing else to wait for.
+    """
+
+    def __init__(self, binding: Binding, link: Link, stall_s: float, returned: threading.Event) -> None:
+        self.binding = binding
+        self.failure: StreamLostError | None = None
+        self._stall_s = max(stall_s, _MIN_PERIODS / binding.sfreq) if binding.sfreq else math.inf
+        self._returned = returned
+        self._lock = threading.Lock()  # for adopting and ending; each is a matter of microseconds
+        self._unconnected: Link | None = link
+        self._connection: Connection | None = None
+        self._incoming: Connection | None = None
+        self._retired: list[Connection] = []  # closing may take long: the keeper's business
+        self._last_arrival_s = math.nan
+        self._n_reconnects = 0
+        self._refusal = ""
+        self._refused: dict[str, str] = {}  # why, by uid: a header is asked for once
+        self._ready = threading.Event()
+        self._wake = threading.Event()
+        self._stopped = threading.Event()
+        self._keeper = threading.Thread(target=self._keep, name=f"lsl-{binding.role}", daemon=True)
+
+    # -- the owner ------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Start connecting."""
+        self._keeper.start()
+
+    def wait_ready(self, timeout_s: float) -> bool:
+        """Whether the stream is connected and its clock measured; False with :attr:`failure` if it is not."""
+        return self._ready.wait(timeout_s) and self._connection is not None
+
+    def stop(self) -> None:
+        """Ask the keeper to disconnect and end."""
+        self._stopped.set()
+        self._wake.set()
+
+    def join(self, timeout_s: float) -> None:
+        """Wait for the keeper's end."""
+        self._keeper.join(max(0.0, timeout_s))
+
+    def status(self) -> InletStatus:
+        """How the stream fares now."""
+        connection = self._connection
+        state, note = self._state(connection)
+        return InletStatus(
+            role=self.binding.role,
+            state=state,
+            n_reconnects=self._n_reconnects,
+            note=note,
+            name=self.binding.info.name,
+            uid=connection.link.info.uid if connection else self.binding.info.uid,
+            last_arrival_s=self._last_arrival_s,
+        )
+
+    def _state(self, connection: Connection | None) -> tuple[State, str]:
+        if refused := self._refusal:
+            return "refused", refused
+        if connection is None or connection.link.lost:
+            return "lost", f"{self.binding.info.name!r} is gone; looking for it"
+        if (silent_s := self.silent_s) > self._stall_s:
+            return "stalled", f"{self.binding.info.name!r} has sent nothing for {silent_s:.1f} s"
+        return "live", ""
+
+    # -- the reader -----------------------------------------------------------------------------------
+
+    @property
+    def silent_s(self) -> float:
+        """Seconds since the last sample."""
+        return float(local_clock() - self._last_arrival_s)
+
+    @property
+    def lost(self) -> bool:
+        """Whether there is nothing to wait for, not even a new connection to adopt."""
+        connection = self._connection
+        return (connection is None or connection.link.lost) and self._incoming is None
+
+    @property
+    def live(self) -> bool:
+        """Whether samples can be expected from it."""
+        return not self.lost and self.silent_s <= self._stall_s
+
+    def pull(self, missing_s: float, timeout_s: float) -> list[Event]:
+        """Wait for the samples of ``missing_s`` seconds or the time-out."""
+        n_missing = math.ceil(missing_s * self.binding.sfreq - _FUZZ_SAMPLES)
+        connection = self._adopt()
+        return [] if connection is None else self._pull(connection, max(1, n_missing), timeout_s)
+
+    def drain(self) -> list[Event]:
+        """Take what has come, without waiting."""
+        connection = self._adopt()
+        events: list[Event] = []
+        for _ in range(_MAX_PULLS):
+            if connection is None:
+                break
+            n_available = connection.link.n_available
+            events += self._pull(connection, max(1, n_available), 0.0)  # asking for 1 tells of a loss
+            if connection.link.n_available == 0:
+                break
+        return events
+
+    def _adopt(self) -> Connection | None:
+        """The connection to pull from, which is the new one once there is one."""
+        with self._lock:
+            if self._stopped.is_set():
+                return None
+            if self._incoming is not None:
+                if self._connection is not None:
+                    self._retired.append(self._connection)
+                self._connection, self._incoming = self._incoming, None
+                self._last_arrival_s = local_clock()
+                self._n_reconnects += 1
+                self._refusal = ""
+                self._wake.set()
+            connection = self._connection
+        return None if connection is None or connection.link.lost else connection
+
+    def _pull(self, connection: Connection, n_max: int, timeout_s: float) -> list[Event]:
+        link, role = connection.link, self.binding.role
+        samples: list[Event] = []
+        if role == MARKERS:
+            samples += [Marker(role, stamp, label) for stamp, label in link.pull_labels(n_max)]
+        else:
+            data, stamps = link.pull(n_max, timeout_s)
+            arrival_s = local_clock()
+            if len(stamps):
+                samples.append(Chunk(role, stamps.copy(), self.binding.convert(data), arrival_s))
+        if samples:
+            self._last_arrival_s = local_clock()
+        if link.lost:
+            self._wake.set()
+        return [*connection.take_offsets(), *samples]
+
+    # -- the keeper -----------------------------------------------------------------------------------
+
+    def _keep(self) -> None:
+        self._connect_first()
+        self._ready.set()
+        announcements: Announcements | None = None
+        while not self._stopped.is_set() and self.failure is None:
+            self._retired.clear()
+            if self._is_missing():
+                announcements = announcements or Announcements()
+                self._look(announcements)
+                self._wait(_LOOK_INTERVAL_S)
+            else:
+                announcements = None
+                self._refusal = ""
+                self._measure_clock()
+                self._wait(_CLOCK_INTERVAL_S)
+        with self._lock:
+            self._connection = self._incoming = None
+        self._retired.clear()
+
+    def _wait(self, interval_s: float) -> None:
+        self._wake.wait(interval_s)
+        self._wake.clear()
+
+    def _connect_first(self) -> None:
+        link, self._unconnected = self._unconnected, None
+        assert link is not None
+        try:
+            self._connection = Connection(link, self.binding.role)
+        except StreamLostError as error:
+            self.failure = error
+        self._last_arrival_s = local_clock()
+
+    def _is_missing(self) -> bool:
+        connection = self._connection
+        if self._incoming is not None or connection is None:
+            return False
+        silent = self.silent_s > max(_SEARCH_AFTER_S, self._stall_s)
+        return connection.link.lost or silent
+
+    def _measure_clock(self) -> None:
+        connection = self._incoming or self._connection
+        if connection is not None:
+            connection.measure_clock()
+
+    def _look(self, announcements: Announcements) -> None:
+        """One look around: prepare the stream's return, or note why what is there is not taken."""
+        found = match(self.binding.info, announcements.poll().streams)
+        connection = self._connection
+        if found.info is None:
+            self._refusal = found.refusal
+        elif found.info.uid in self._refused:
+            self._refusal = self._refused[found.info.uid]
+        elif connection is None or connection.link.lost or found.info.uid != connection.link.info.uid:
+            self._reconnect(announcements.link(found.info))
+
+    def _reconnect(self, link: Link) -> None:
+        try:
+            if changed := differences(self.binding.info, link.full_header()):
+                raise StreamFormatError(refusal(self.binding.info, changed))
+            incoming = Connection(link, self.binding.role)
+        except StreamFormatError as error:
+            self._refusal = self._refused[link.info.uid] = str(error)
+        except StreamLostError:
+            return  # gone again: the next look tells
+        else:
+            with self._lock:
+                self._incoming = incoming
+            self._returned.set()

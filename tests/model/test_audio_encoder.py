@@ -1,0 +1,116 @@
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from bci_stream.model.audio import AudioEncoder, LogMel, mel_filterbank
+
+
+@pytest.fixture(scope="module")
+def encoder():
+    torch.manual_seed(0)
+    encoder = AudioEncoder()
+    for block in encoder.blocks:
+        block.norm.running_mean.normal_(std=0.1)
+        block.norm.running_var.uniform_(0.5, 2)
+    return encoder.eval()
+
+
+@torch.inference_mode()
+def encode(encoder, x, valid):
+    return encoder(x, valid, encoder.initial_state(x.size(0)))
+
+
+def test_size_is_within_a_tenth_of_the_budget():
+    assert abs(sum(p.numel() for p in AudioEncoder().parameters()) - 40_000) < 4_000
+
+
+def test_filterbank_covers_speech_with_overlapping_triangles():
+    bank = mel_filterbank().numpy()
+    assert bank.shape == (257, 64)
+    assert (bank >= 0).all()
+    assert bank.max() <= 1
+    centres = bank.argmax(0)
+    assert (np.diff(centres[10:]) > 0).all()
+    np.testing.assert_allclose(bank[20:250].sum(1), 1.0, atol=1e-5)  # neighbours fill each other's slopes
+
+
+@pytest.mark.parametrize("tone_hz", [300.0, 1000.0, 3000.0])
+def test_log_mel_peaks_where_the_tone_is(tone_hz):
+    log_mel = LogMel()
+    x = torch.sin(2 * math.pi * tone_hz * torch.arange(4000) / 16000).unsqueeze(0)
+    mel, valid = log_mel(x, torch.ones_like(x))
+    wanted = (mel_filterbank()[round(tone_hz / 31.25)]).argmax()
+    assert valid.all()
+    assert (mel.argmax(2) - wanted).abs().max() <= 1
+
+
+def test_log_mel_is_the_textbook_formula():
+    log_mel, x = LogMel(), 0.1 * torch.randn(1, 400)
+    spectrum = np.abs(np.fft.rfft(x.numpy()[0] * np.hanning(401)[:-1], 512)) ** 2
+    wanted = (np.log(spectrum @ mel_filterbank().numpy() + 1e-6) + 4) / 4
+    np.testing.assert_allclose(log_mel(x, torch.ones_like(x))[0][0, 0], wanted, atol=1e-4)
+
+
+def test_half_missing_frame_keeps_its_level_and_less_than_half_is_zero():
+    log_mel, x = LogMel(), torch.randn(200, 400)
+    valid = torch.ones(200, 400)
+    valid[:, ::2] = 0
+    whole = log_mel(x, torch.ones_like(x))[0].mean()
+    half = log_mel(x * valid, valid)[0].mean()
+    assert abs(float(half - whole)) < 0.05
+    valid[:, 0:12] = 0
+    frames, frame_valid = log_mel(x * valid, valid)
+    assert not frame_valid.any()
+    assert torch.equal(frames, torch.zeros_like(frames))
+
+
+@pytest.mark.parametrize("changed", [0, 1, 3199, 3200, 3201, 9 * 3200])
+def test_causal_a_token_sees_nothing_after_its_end(encoder, changed):
+    x, valid = 0.1 * torch.randn(1, 32000), torch.ones(1, 32000)
+    other = x.clone()
+    other[:, changed:] = torch.randn_like(other[:, changed:])
+    before, after = encode(encoder, x, valid)[0], encode(encoder, other, valid)[0]
+    first = changed // 3200
+    torch.testing.assert_close(before[:, :first], after[:, :first], rtol=0, atol=1e-5)
+    if changed % 3200 < 3000:  # the window is near zero at its end
+        assert (before[:, first] - after[:, first]).abs().max() > 1e-3
+
+
+def test_what_is_not_valid_never_leaks_even_when_not_finite(encoder):
+    x, valid = 0.1 * torch.randn(1, 32000), torch.ones(1, 32000)
+    valid[:, 5000:14000] = 0
+    clean = encode(encoder, x, valid)
+    for junk in (math.nan, math.inf, 1e30):
+        dirty = torch.where(valid > 0, x, junk)
+        for one, other in zip(clean[0:2], encode(encoder, dirty, valid)[0:2], strict=True):
+            assert torch.equal(one, other)
+
+
+@pytest.mark.parametrize(("n_valid", "wanted"), [(3200, 1.0), (1600, 1.0), (1599, 0.0), (0, 0.0)])
+def test_token_is_valid_with_half_its_samples(encoder, n_valid, wanted):
+    valid = torch.zeros(1, 3200)
+    valid[:, :n_valid] = 1
+    assert encode(encoder, torch.randn(1, 3200), valid)[1].item() == wanted
+
+
+def test_slope_is_zero_across_a_gap(encoder):
+    mel = torch.randn(1, 6, 64)
+    valid = torch.tensor([[1.0, 1, 0, 1, 1, 1]])
+    both, _ = encoder.with_slope(mel * valid.unsqueeze(2), valid, encoder.initial_state(1)[2])
+    slope = both[0, :, 64:]
+    assert [bool(row.any()) for row in slope] == [False, False, False, True, False, True]
+    torch.testing.assert_close(slope[5], mel[0, 5] - mel[0, 3])
+
+
+def test_training_path_agrees_with_evaluation_when_statistics_do():
+    torch.manual_seed(3)
+    trained = AudioEncoder()
+    for block in trained.blocks:
+        block.norm.momentum = 1.0
+    x, valid = 0.1 * torch.randn(4, 16000), torch.ones(4, 16000)
+    tokens, _, _ = trained(x, valid, trained.initial_state(4))
+    evaluated, _, _ = encode(trained.eval(), x, valid)
+    spread = tokens.std().item()
+    assert (tokens.detach() - evaluated).abs().max() < 0.1 * spread  # n against n - 1 in the variance

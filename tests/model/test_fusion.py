@@ -1,0 +1,101 @@
+import math
+
+import pytest
+import torch
+
+from bci_stream.model.fusion import FUSION_MODES, CrossAttention, LowRankGate, Modality, build_fusion
+
+BUDGET = {"concat": 33_000, "gated": 37_000, "cross_attention": 40_000}
+
+
+def modality(n_batch=3, n_valid=25, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    valid = torch.zeros(n_batch, 25, dtype=torch.bool)
+    valid[:, :n_valid] = True
+    tokens = torch.randn(n_batch, 25, 128, generator=generator) * valid.unsqueeze(2)
+    present = torch.full((n_batch, 1), float(n_valid > 0))
+    logits = torch.randn(n_batch, 5, generator=generator) * present
+    return Modality(tokens, valid, tokens.mean(1), present, logits)
+
+
+@pytest.mark.parametrize(("mode", "budget"), BUDGET.items())
+def test_size_is_within_a_tenth_of_the_budget(mode, budget):
+    assert abs(sum(p.numel() for p in build_fusion(mode, 128, 0.2).parameters()) - budget) < budget / 10
+
+
+@pytest.mark.parametrize("mode", FUSION_MODES)
+def test_every_mode_weighs_features(mode):
+    fusion = build_fusion(mode, 128, 0.2)
+    assert fusion.eeg_scale.shape == fusion.audio_scale.shape == (128,)
+
+
+@pytest.mark.parametrize("mode", FUSION_MODES)
+@pytest.mark.parametrize(("n_eeg", "n_audio"), [(25, 25), (3, 25), (0, 25), (25, 0), (0, 0)])
+def test_finite_whatever_is_missing_and_the_gate_says_which_counted(mode, n_eeg, n_audio):
+    fused, gate, attention = build_fusion(mode, 128, 0.2).eval()(modality(n_valid=n_eeg), modality(n_valid=n_audio))
+    assert torch.isfinite(fused).all()
+    assert torch.isfinite(attention).all()
+    if mode == "concat":
+        assert gate.isnan().all()
+    elif n_eeg and n_audio:
+        assert ((gate > 0) & (gate < 1)).all()
+    else:
+        assert gate.tolist() == [1.0 if n_audio else 0.0] * 3
+
+
+def test_late_is_the_mean_of_probabilities():
+    eeg, audio = modality(seed=1), modality(seed=2)
+    logits, gate, _ = build_fusion("late", 128, 0.0)(eeg, audio)
+    wanted = (eeg.logits.softmax(1) + audio.logits.softmax(1)) / 2
+    torch.testing.assert_close(logits.softmax(1), wanted)
+    assert gate.tolist() == [0.5] * 3
+
+
+def test_late_stands_on_the_one_that_is_present_and_on_nothing_when_none_is():
+    eeg, none = modality(seed=1), modality(n_valid=0)
+    late = build_fusion("late", 128, 0.0)
+    torch.testing.assert_close(late(eeg, none)[0].softmax(1), eeg.logits.softmax(1))
+    torch.testing.assert_close(late(none, none)[0].softmax(1), torch.full((3, 5), 0.2))
+
+
+def test_gate_is_exactly_all_or_nothing_when_one_is_absent():
+    gate = LowRankGate(8, 2)
+    x, here, absent = torch.randn(4, 8), torch.ones(4, 1), torch.zeros(4, 1)
+    assert torch.equal(gate(x, x, absent, here), torch.ones(4, 8))
+    assert torch.equal(gate(x, x, here, absent), torch.zeros(4, 8))
+
+
+def test_attention_agrees_with_torch_s_own():
+    ours = CrossAttention(128, 32, 4)
+    query, source = torch.randn(2, 25, 128), torch.randn(2, 25, 128)
+    valid = torch.rand(2, 25) > 0.3
+    q = ours.heads(ours.query(ours.norm_query(query)))
+    normed = ours.norm_source(source)
+    k, v = ours.heads(ours.key(normed)), ours.heads(ours.value(normed))
+    wanted = torch.nn.functional.scaled_dot_product_attention(q, k, v, attn_mask=valid[:, None, None])
+    wanted = ours.out(wanted.transpose(1, 2).flatten(2))
+    gathered, weights = ours(query, source, valid, torch.ones(2, 1))
+    torch.testing.assert_close(gathered, wanted, atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(weights.sum(3), torch.ones(2, 4, 25))
+    assert not weights[~valid[:, None, None].expand_as(weights)].any()
+
+
+def test_attention_looks_along_time_and_not_at_other_samples():
+    fusion = build_fusion("cross_attention", 128, 0.0)
+    eeg, audio = modality(seed=1), modality(seed=2)
+    alone = fusion(*(Modality(*(part[:1] for part in side)) for side in (eeg, audio)))
+    together = fusion(eeg, audio)
+    assert together[2].shape == (3, 4, 25, 25)
+    for one, other in zip(alone, together, strict=True):
+        torch.testing.assert_close(one, other[:1], atol=1e-6, rtol=0)
+    rolled = audio._replace(tokens=audio.tokens.roll(1, dims=1))
+    assert (fusion(eeg, rolled)[2] - together[2]).abs().max() > 1e-4
+
+
+def test_unknown_mode_is_refused_with_the_choices():
+    with pytest.raises(ValueError, match="'sum' is not known; choose one of late, concat"):
+        build_fusion("sum", 128, 0.2)
+
+
+def test_concat_reports_no_gate():
+    assert math.isnan(build_fusion("concat", 128, 0.2)(modality(), modality())[1][0])
