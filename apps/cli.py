@@ -7,7 +7,6 @@ import traceback
 from pathlib import Path
 from typing import Annotated
 
-import click
 import typer
 
 from apps.console import fail
@@ -58,6 +57,10 @@ Scope = Annotated[
 SessionId = Annotated[
     str | None, typer.Option("--session-id", help="LSL session id: see only streams that carry the same")
 ]
+
+
+# ClickException, wherever this typer keeps click: newer ones carry a copy of their own.
+_CommandError: type[Exception] = typer.BadParameter.__mro__[2]
 
 
 def names_of(text: str | None) -> tuple[str, ...] | None:
@@ -126,6 +129,137 @@ def replay(
 
 
 @app.command()
+def live(
+    seconds: Annotated[
+        float | None, typer.Option(help="end after this many seconds; else with Ctrl-C")
+    ] = None,
+    wait: Annotated[float, typer.Option(help="how long to look for the streams, seconds")] = 5.0,
+    eeg: EegQuery = None,
+    audio: AudioQuery = None,
+    no_eeg: NoEeg = False,
+    no_audio: NoAudio = False,
+    channels: Channels = None,
+    pick: Pick = None,
+    unit: Unit = None,
+    bundle: BundlePath = None,
+    fit: Fit = "exact",
+    no_model: NoModel = False,
+    trust: Trust = False,
+    mains: Mains = 50.0,
+    window: WindowS = 5.0,
+    hop: HopS = 0.2,
+    lateness: Annotated[
+        float | None, typer.Option(help="seconds a window waits for a stream that lags; else the bundle's")
+    ] = None,
+    publish: Annotated[
+        str | None, typer.Option(help="publish predictions over LSL as NAME-decisions and NAME-probabilities")
+    ] = None,
+    scope: Scope = None,
+    session_id: SessionId = None,
+    windows: Annotated[bool, typer.Option("--windows", help="with --json: the windows too")] = False,
+    json: Json = False,
+) -> None:
+    """Classify whatever EEG and audio is on the network."""
+    from apps import live as command
+    from apps.choice import ModelChoice, StreamChoice
+
+    command.run(
+        command.LiveOptions(
+            streams=StreamChoice(
+                eeg, audio, not no_eeg, not no_audio, names_of(channels), names_of(pick), unit
+            ),
+            model=ModelChoice(None if no_model else bundle, not no_model, fit, trust, mains, window, hop),
+            seconds=seconds,
+            wait_s=wait,
+            lateness_s=lateness,
+            scope=scope,
+            session_id=session_id,
+            publish=publish,
+            windows=windows,
+            as_json=json,
+        )
+    )
+
+
+@app.command()
+def demo(
+    seconds: Annotated[float, typer.Option(help="how long, seconds")] = 30.0,
+    seed: Annotated[int, typer.Option(help="which session is simulated")] = 7,
+    person: Annotated[int, typer.Option(help="which person is simulated")] = 9001,
+    json: Json = False,
+) -> None:
+    """A simulated headset and voice over real LSL, from another process, classified live."""
+    from apps import demo as command
+
+    command.run(command.DemoOptions(seconds, seed, person, json))
+
+
+@app.command()
+def streams(
+    wait: Annotated[float, typer.Option(help="how long to listen, seconds")] = 1.5,
+    measure: Annotated[float, typer.Option(help="how long to measure each stream, seconds; 0: not")] = 2.0,
+    scope: Scope = None,
+    session_id: SessionId = None,
+    json: Json = False,
+) -> None:
+    """What is on the network, with measured rates, units and quality."""
+    from apps import streams as command
+
+    command.run(wait, measure, scope, session_id, json)
+
+
+@app.command()
+def simulate(
+    seconds: Annotated[
+        float | None, typer.Option(help="end after this many seconds; else with Ctrl-C")
+    ] = None,
+    name: Annotated[str, typer.Option(help="prefix of the streams' names")] = "Sim",
+    seed: Annotated[int, typer.Option(help="which session")] = 0,
+    person: Annotated[int, typer.Option(help="which person")] = 0,
+    channels: Channels = None,
+    sfreq: Annotated[float, typer.Option(help="EEG rate, Hz")] = 250.0,
+    audio_sfreq: Annotated[float, typer.Option(help="audio rate, Hz")] = 16_000.0,
+    scope: Scope = None,
+    session_id: SessionId = None,
+) -> None:
+    """Publish a simulated headset and voice over real LSL, for trying things out."""
+    from apps import simulate as command
+    from bci_stream.sources.simulator import DEMO_MONTAGE, SimulatorSettings
+
+    settings = SimulatorSettings(
+        seed=seed,
+        person=person,
+        ch_names=names_of(channels) or DEMO_MONTAGE,
+        eeg_sfreq=sfreq,
+        audio_sfreq=audio_sfreq,
+    )
+    command.run(settings, name, seconds, scope, session_id)
+
+
+@bundle_app.command("info")
+def bundle_info(
+    path: Annotated[Path | None, typer.Argument(help="bundle (.bci); the demo bundle if absent")] = None,
+    json: Json = False,
+) -> None:
+    """What a bundle expects, says, and where it comes from."""
+    from apps import bundle as command
+
+    command.info(path, json)
+
+
+@bundle_app.command("verify")
+def bundle_verify(
+    path: Annotated[Path | None, typer.Argument(help="bundle (.bci); the demo bundle if absent")] = None,
+    trust: Trust = False,
+    json: Json = False,
+) -> None:
+    """Prove a bundle sound: every hash, the contract, and program against weights."""
+    from apps import bundle as command
+
+    command.verify(path, trust, json)
+
+
+@app.command()
 def version() -> None:
     """Versions of bci_stream and of what it stands on."""
     from apps.version import run
@@ -138,18 +272,15 @@ def main() -> None:
     debug = "--debug" in sys.argv
     try:
         app(standalone_mode=False)
-    except click.exceptions.NoArgsIsHelpError as error:
-        sys.stdout.write(error.format_message() + "\n")
-        sys.exit(2)
-    except click.ClickException as error:
-        fail(error.format_message())
+    except _CommandError as error:
+        fail(getattr(error, "message", "") or "no command: see bci-stream --help")
         sys.exit(2)
     except BciStreamError as error:
         if debug:
             traceback.print_exc()
         fail(str(error))
         sys.exit(2)
-    except (KeyboardInterrupt, click.Abort):
+    except (KeyboardInterrupt, typer.Abort):
         sys.exit(130)
     except BrokenPipeError:
         sys.stderr.close()  # the reader has gone: nobody to tell

@@ -55,16 +55,18 @@ def run(options: DemoOptions) -> None:
     )
     with person:
         finished = run_live(live, keep)
-    t0 = finished.t0_of_simulation
-    rows = finished.rows
-    if t0 is not None:
-        truth = Simulator(settings).truth(options.seconds + _LEAD_S)
-        rows = score_rows(predictions, truth, t0) + rows
+    truth = Simulator(settings).truth(options.seconds + _LEAD_S)
+    rows = score_rows(predictions, truth, _t0_of(finished.eeg_header)) + finished.rows
     if not options.as_json:
         err.print(summary_table(rows, title="Demo summary"))
         say("The data are simulated: these figures say nothing about people.")
     if finished.session.error is not None:
         raise StreamError(f"the demo stopped: {finished.session.error}") from finished.session.error
+
+
+def _t0_of(header: str) -> float:
+    """When the simulation began, as its stream's header says."""
+    return float(header.partition("<t0>")[2].partition("</t0>")[0])
 
 
 def score_rows(
@@ -77,7 +79,7 @@ def score_rows(
     right = sum(p.label == label for p, label in inside)
     confidence = sum(p.confidence for p, _ in inside) / len(inside)
     return [
-        ("accuracy against the simulator's truth", f"{right / len(inside):.0%} of {len(inside)} windows inside one emotion"),
+        ("accuracy against truth", f"{right / len(inside):.0%} of {len(inside)} windows inside one emotion"),
         ("mean confidence", f"{confidence:.0%}"),
     ]
 
@@ -87,5 +89,3 @@ def _label(prediction: Prediction, truth: Sequence[Segment], t0: float) -> str |
         if t0 + segment.t_start <= prediction.t_start and prediction.t_end <= t0 + segment.t_end:
             return segment.label
     return None
-
-

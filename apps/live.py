@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
@@ -22,6 +23,7 @@ from bci_stream.sinks.jsonl import JsonLinesSink
 from bci_stream.sinks.terminal import TerminalView, summary_table
 
 if TYPE_CHECKING:
+    from bci_stream.sources.binding import Binding
     from bci_stream.sources.lsl import LslSource
 
 _REDRAW_S = 0.1
@@ -52,6 +54,7 @@ class Finished:
     session: Session
     snapshot: Snapshot
     rows: list[tuple[str, str]]
+    eeg_header: str
 
 
 def run(options: LiveOptions) -> None:
@@ -68,12 +71,14 @@ def run_live(options: LiveOptions, on_outcome: Callable[[Outcome], None] | None 
     import pylsl
 
     configure(options.scope, options.session_id)
-    bundle = load_model(options.model)
-    source = open_source(options.streams, options.wait_s)
+    with ThreadPoolExecutor(1) as pool:  # the model loads while the streams are looked for
+        loading = pool.submit(load_model, options.model)
+        source, bindings = open_source(options.streams, options.wait_s)
     try:
-        specs = {role: b.spec for role, b in source.bindings.items() if role in (EEG, AUDIO)}
+        bundle = loading.result()
+        specs = {role: b.spec for role, b in bindings.items() if role in (EEG, AUDIO)}
         prepared = prepare(options.model, bundle, specs, options.lateness_s)
-        for binding in source.bindings.values():
+        for binding in bindings.values():
             for note in binding.notes:
                 warn(note)
         pipeline = Pipeline(
@@ -93,7 +98,8 @@ def run_live(options: LiveOptions, on_outcome: Callable[[Outcome], None] | None 
         if sink.error:
             warn(sink.error)
     snapshot = session.snapshot()
-    return Finished(pipeline, session, snapshot, summary_rows(session, snapshot, source))
+    header = bindings[EEG].info.xml if EEG in bindings else ""
+    return Finished(pipeline, session, snapshot, summary_rows(session, snapshot, source), header)
 
 
 def configure(scope: str | None, session_id: str | None) -> None:
@@ -105,7 +111,7 @@ def configure(scope: str | None, session_id: str | None) -> None:
     configure_lsl(session_id or "default", scope or "machine")  # type: ignore[arg-type]
 
 
-def open_source(choice: StreamChoice, wait_s: float) -> LslSource:
+def open_source(choice: StreamChoice, wait_s: float) -> tuple[LslSource, dict[str, Binding]]:
     """Find and open the chosen streams; at least one of EEG and audio must be there."""
     from bci_stream.sources.lsl import LslRequest, LslSource
 
@@ -132,7 +138,7 @@ def open_source(choice: StreamChoice, wait_s: float) -> LslSource:
             f"no EEG and no audio stream appeared within {wait_s:g} s; start the headset's LSL connector, "
             "look with `bci-stream streams`, or try `bci-stream demo`"
         )
-    return source
+    return source, bindings
 
 
 def _sinks(options: LiveOptions, prepared: Prepared) -> list[SinkRunner]:
@@ -145,7 +151,9 @@ def _sinks(options: LiveOptions, prepared: Prepared) -> list[SinkRunner]:
 
         contract = prepared.bundle.contract
         name = options.publish
-        sinks.append(SinkRunner(LslPredictionSink(name, contract.classes, contract.hop_s, f"bci-stream-{name}")))
+        sinks.append(
+            SinkRunner(LslPredictionSink(name, contract.classes, contract.hop_s, f"bci-stream-{name}"))
+        )
     return sinks
 
 
@@ -153,7 +161,7 @@ def _watch(session: Session, source: LslSource, options: LiveOptions, prepared: 
     """Show the session until it is over."""
     classes = prepared.bundle.contract.classes if prepared.bundle else ()
     deadline_s = time.monotonic() + options.seconds if options.seconds is not None else None
-    with _stop_on_signal() as stop:
+    with stop_on_signal() as stop:
         session.start()
         view = None if options.as_json else TerminalView(out, classes)
         try:
@@ -198,7 +206,7 @@ def health_of(snapshot: Snapshot, source: LslSource) -> dict[str, dict[str, Any]
 
 
 @contextmanager
-def _stop_on_signal() -> Iterator[threading.Event]:
+def stop_on_signal() -> Iterator[threading.Event]:
     """An event that Ctrl-C and SIGTERM set, so that everything is flushed before the end."""
     stop = threading.Event()
     signals = (signal.SIGINT, signal.SIGTERM)
@@ -229,4 +237,3 @@ def summary_rows(session: Session, snapshot: Snapshot, source: LslSource) -> lis
             )
         )
     return rows
-

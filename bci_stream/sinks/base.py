@@ -70,7 +70,7 @@ class SinkRunner:
             self._changed.notify_all()
 
     def close(self, timeout_s: float = 2.0) -> None:
-        """Deliver what is queued, close the sink; what takes over ``timeout_s`` is given up, see ``error``."""
+        """Deliver what is queued and close; what is left after ``timeout_s`` is dropped, see ``error``."""
         with self._changed:
             self._closing = True
             self._changed.notify_all()

@@ -44,7 +44,7 @@ _HEALTH_COLUMNS: Final = (
     ("loss %", 7, "loss_percent", ".2f"),
     ("jitter ms", 9, "jitter_ms", ".2f"),
     ("drift ppm", 9, "drift_ppm", "+.1f"),
-    ("gaps", 6, "n_gaps", ".0f"),
+    ("gaps", 5, "n_gaps", ".0f"),
     ("reconnects", 10, "n_reconnects", ".0f"),
 )
 _STATE_STYLES: Final = {"live": GOOD, "ok": GOOD, "ended": QUIET, "lost": BAD, "dead": BAD, "failed": BAD}
@@ -55,12 +55,12 @@ def panel(state: TerminalState, width: int, height: int, ascii_only: bool = Fals
     width = min(width, _MAX_WIDTH)
     blocks: list[RenderableType] = [
         headline(state, ascii_only),
-        class_bars(state, width - 4, ascii_only),
+        *([class_bars(state, width - 4, ascii_only)] if state.shown_classes else []),
         facts(state, ascii_only),
         health_table(state.health, ascii_only),
         footer(state.counters, ascii_only),
     ]
-    n_rows = 2 + 1 + max(1, len(state.shown_classes)) + 4 + 1 + len(state.health) + 1
+    n_rows = 2 + 1 + len(state.shown_classes) + 4 + 1 + len(state.health) + 1
     n_blank = len(blocks) + 1
     spaced = n_rows + n_blank < height  # a full screen would scroll, and flicker
     return Panel(
@@ -92,7 +92,7 @@ def headline(state: TerminalState, ascii_only: bool = False) -> Text:
 
 def class_bars(state: TerminalState, width: int, ascii_only: bool = False) -> Table:
     """A bar per class; empty when there is nothing to stand on, so that chance is not drawn as evidence."""
-    names = [clean(name, ascii_only) for name in state.shown_classes] or ["no classes"]
+    names = [clean(name, ascii_only) for name in state.shown_classes]
     name_width = min(max(map(cell_len, names)), 20) + 2
     bar_width = max(1, width - name_width - 9)
     table = _grid((name_width, "left"), (bar_width, "left"), (6, "right"))

@@ -105,7 +105,7 @@ def stood_on_words(state: TerminalState) -> str:
     if prediction.interpolated > 0:
         words.append(f"interpolated {percent(prediction.interpolated)}")
     if math.isfinite(prediction.gate):
-        words.append(f"weight of the voice {percent(prediction.gate)}")
+        words.append(f"voice weight {percent(prediction.gate)}")
     return "   ".join(words)
 
 
@@ -138,7 +138,9 @@ def note_words(state: TerminalState) -> str:
 def plain_line(state: TerminalState, ascii_only: bool = False) -> str:
     """The same in one line of text, for a log or a pipe."""
     words = verdict(state)
-    parts = [interval_words(state.interval), f"{words.headline} {words.note}", stood_on_words(state)]
+    parts = [interval_words(state.interval), f"{words.headline} ({words.note})"]
+    if (stood_on := stood_on_words(state)) != "-":
+        parts.append(stood_on.replace("   ", ", "))
     if state.prediction is not None:
         parts += [
             f"age {age_words(state)}",

@@ -144,10 +144,10 @@ class LslSource:
         while True:
             survey = directory.survey()
             waited_s = time.monotonic() - started
-            final = waited_s >= self._resolve_s
-            chosen = [(request, _find(request, survey, final)) for request in self._requests]
+            settled, final = waited_s >= SETTLE_S, waited_s >= self._resolve_s
+            chosen = [(request, _find(request, survey, settled, final)) for request in self._requests]
             complete = all(info is not None for request, info in chosen if request.required)
-            if final or (complete and waited_s >= SETTLE_S):
+            if final or (complete and settled):
                 return [(request, info) for request, info in chosen if info is not None]
             time.sleep(_POLL_S)
 
@@ -176,15 +176,18 @@ def _check(requests: Sequence[LslRequest], resolve_s: float, stall_s: float) -> 
         raise ConfigError(f"resolve_s and stall_s must be positive, got {resolve_s!r} and {stall_s!r}")
 
 
-def _find(request: LslRequest, survey: Survey, final: bool) -> StreamInfo | None:
-    """The requested stream; None where it may still come or need not. Errors are raised when ``final``."""
+def _find(request: LslRequest, survey: Survey, settled: bool, final: bool) -> StreamInfo | None:
+    """The requested stream; None where it may still come or need not.
+
+    Several that fit are an error once everybody had time to answer, a missing one when time is up.
+    """
     try:
         return find_stream(survey.streams, request.role, request.query)
     except StreamNotFoundError as error:
         if final and request.required:
             raise StreamNotFoundError(f"{error}{and_refused(survey.refused)}") from None
     except AmbiguousStreamError:
-        if final:
+        if settled or final:
             raise
     return None
 
@@ -227,5 +230,6 @@ def _bind_markers(info: StreamInfo) -> Binding:
 
 def _unanswered(inlet: BoundInlet) -> StreamLostError:
     return StreamLostError(
-        f"stream {inlet.binding.info.name!r} did not connect within {_OPEN_TIMEOUT_S:g} s: restart its program"
+        f"stream {inlet.binding.info.name!r} did not connect within {_OPEN_TIMEOUT_S:g} s: "
+        "restart its program"
     )

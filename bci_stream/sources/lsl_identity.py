@@ -46,10 +46,8 @@ def match(bound: StreamInfo, found: Sequence[StreamInfo]) -> Match:
     if len(same) == 1:
         return Match(same[0])
     if same:
-        return Match(
-            refusal=f"{len(same)} streams claim to be {bound.name!r} (uids {', '.join(i.uid for i in same)}): "
-            "stop all but one"
-        )
+        uids = ", ".join(info.uid for info in same)
+        return Match(refusal=f"{len(same)} streams claim to be {bound.name!r} (uids {uids}): stop all but one")
     for info in found:
         if _kin(bound, info):
             return Match(refusal=refusal(bound, differences(bound, info, described=False)))

@@ -9,13 +9,13 @@ and says what was lost; a damaged stream header costs that stream and no other.
 from __future__ import annotations
 
 import math
-import mmap
 import struct
 from array import array
 from dataclasses import dataclass, field
 
 from bci_stream.errors import RecordingError, StreamFormatError
 from bci_stream.messages import StreamInfo
+from bci_stream.sources.mapped_file import PageRelease
 from bci_stream.sources.metadata import NUMPY_FORMATS, parse_stream_info
 from bci_stream.sources.xdf_samples import Buffer, NumericDecoder, StringDecoder, read_varlen
 
@@ -103,23 +103,6 @@ def _check_magic(buffer: Buffer) -> None:
         raise RecordingError("it is compressed (.xdfz, .xdf.gz): unpack it with gunzip first")
     if head != MAGIC:
         raise RecordingError(f"not an XDF file: it begins with {bytes(head)!r} instead of 'XDF:'")
-
-
-class PageRelease:
-    """Hands the pages of a mapped file back as they have been read, so that memory does not grow with it."""
-
-    STEP_BYTES = 32 << 20
-
-    def __init__(self, mapped: mmap.mmap) -> None:
-        self._mapped = mapped
-        self._next = self.STEP_BYTES
-
-    def passed(self, position: int) -> None:
-        """Everything before ``position`` was read."""
-        if position >= self._next:
-            self._next = position + self.STEP_BYTES
-            if hasattr(mmap, "MADV_DONTNEED"):  # not on Windows, which trims by itself
-                self._mapped.madvise(mmap.MADV_DONTNEED)
 
 
 class _Scanner:

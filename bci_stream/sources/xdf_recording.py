@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 
 from bci_stream.errors import RecordingError, StreamFormatError, StreamNotFoundError
 from bci_stream.messages import ClockOffset, StreamInfo, TimeArray
-from bci_stream.sources.xdf_format import SAMPLES, PageRelease, StreamEntry, index_chunks, read_clock_offset
+from bci_stream.sources.mapped_file import PageRelease, map_file
+from bci_stream.sources.xdf_format import SAMPLES, StreamEntry, index_chunks, read_clock_offset
 from bci_stream.sources.xdf_samples import Strings
 
 _RATE_SAMPLES = 65536  # enough to measure a rate, and bounded
@@ -73,7 +74,7 @@ class XdfRecording:
             RecordingError: missing, a folder, empty, compressed, not XDF, or without a readable stream.
         """
         name = fspath(path)
-        mapped = _map_file(name)
+        mapped = map_file(name)
         try:
             recording = cls(name, mapped)
             if not recording._entries:
@@ -148,9 +149,10 @@ class XdfRecording:
         """First stamp of the chunk of ``key`` that was written next before the first chunk of ``other``."""
         entry, until = self._entry(key), self._entry(other).chunks[0]
         number = max(0, int(np.searchsorted(np.array(entry.chunks), until)) - 1)
-        n_before = self._index.counts[entry.chunks[number]]
+        n_in_chunk = self._index.counts[entry.chunks[number]]
         anchor = self._stamped_chunk(entry, number)
-        return float(np.concatenate(list(self._stamps(entry, anchor, number + 1)))[-n_before])
+        stamps = np.concatenate([np.empty(0), *self._stamps(entry, anchor, number + 1)])
+        return float(stamps[max(0, len(stamps) - n_in_chunk)]) if len(stamps) else float("nan")
 
     def measure_sfreq(self, key: str) -> float:
         """A stream's rate (Hz) from its stamps: a median, so that bursts and gaps do not bend it.
@@ -187,9 +189,20 @@ class XdfRecording:
             if tag != SAMPLES:
                 yield ClockOffset(str(stream_id), *read_clock_offset(self._mapped, start))
                 continue
+            n_read = 0
             for stamps, values in decoders[stream_id].blocks(self._mapped, start, end, n, limits[stream_id]):
+                n_read += len(stamps)
                 yield SampleBlock(str(stream_id), stamps, values, end)
+            if n_read < n:
+                self._warn_of_loss(stream_id, start, n - n_read)
             pages.passed(end)
+
+    def _warn_of_loss(self, stream_id: int, start: int, n_lost: int) -> None:
+        """Flags can be damaged where a chunk's length is sound: that shows only when it is decoded."""
+        name = self._index.streams[stream_id].info.name
+        warning = f"damage in a chunk of {name!r} at byte {start}: {n_lost} samples of it lost"
+        if warning not in self._index.warnings:
+            self._index.warnings.append(warning)
 
     def _entry(self, key: str) -> StreamEntry:
         try:
@@ -209,7 +222,7 @@ class XdfRecording:
         return number
 
     def _stamps(self, entry: StreamEntry, begin: int, end: int) -> Iterator[TimeArray]:
-        """Stamps of a stream's chunks ``begin`` to ``end``, in blocks; true if ``begin`` has its own stamp."""
+        """Stamps of a stream's chunks ``begin`` to ``end``, in blocks."""
         decoder = entry.decoder()
         for chunk in entry.chunks[begin:end]:
             for stamps, _ in decoder.blocks(*self._extent(chunk), max_samples=4096):
@@ -241,16 +254,3 @@ class XdfRecording:
             if n >= n_wanted:
                 break
         return np.concatenate(parts)
-
-
-def _map_file(name: str) -> mmap.mmap:
-    try:
-        with open(name, "rb") as file:
-            return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-    except IsADirectoryError as error:
-        raise RecordingError(
-            f"cannot read recording {name}: it is a folder, name the .xdf file in it"
-        ) from error
-    except (OSError, ValueError) as error:  # ValueError: an empty file cannot be mapped
-        reason = error.strerror if isinstance(error, OSError) else "it is empty"
-        raise RecordingError(f"cannot read recording {name}: {reason}") from error

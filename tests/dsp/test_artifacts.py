@@ -90,9 +90,10 @@ def test_a_pop_is_a_jump_at_one_sample() -> None:
     assert np.flatnonzero(_has(_marks(x), Flag.JUMP)).tolist() == [1000]
 
 
-def test_two_pops_in_a_row_are_two_jumps() -> None:
+def test_a_large_pop_does_not_hide_a_smaller_one_after_it() -> None:
     x = _eeg(8.0)
-    x[1000:1030] += 4000.0
+    x[1000:] += 4000.0
+    x[1030:] -= 1000.0
     assert np.flatnonzero(_has(_marks(x), Flag.JUMP)).tolist() == [1000, 1030]
 
 
@@ -138,6 +139,12 @@ def test_weak_hum_is_not_line() -> None:
     x = _eeg(6.0)
     hum = 5.0 * np.sin(2 * np.pi * 50.0 * np.arange(x.size) / SFREQ)
     assert not _has(_marks(x + hum), Flag.LINE).any()
+
+
+def test_hum_below_a_microvolt_is_not_line_even_where_it_is_all_there_is() -> None:
+    hum = np.sin(2 * np.pi * 50.0 * np.arange(1000) / SFREQ)
+    assert not _has(_marks(hum), Flag.LINE).any()
+    assert _has(_marks(2.0 * hum), Flag.LINE)[-250:].all()
 
 
 def test_mains_that_the_rate_cannot_hold_are_left_out() -> None:

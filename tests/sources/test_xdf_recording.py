@@ -284,6 +284,19 @@ def test_unknown_chunks_second_headers_and_bad_offsets_are_passed_over(saved):
     assert offsets["1"] == [(9.9, 0.5)]
 
 
+def test_damaged_flags_in_a_sound_chunk_are_told_when_read(saved):
+    data = np.zeros((6, 2), np.float32)
+    part = bytearray(samples(1, [1.0, None, 1.02, None, None, 1.05], data))
+    part[5 + 2 + 4 + 5 + 17] = 3  # the second sample's flag
+    path = saved(file_header(), stream_header(1, header_xml("Amp")), part)
+    with XdfRecording.open(path) as recording:
+        for _ in range(2):
+            assert read_all(recording)[0]["1"] == [1.0]
+        (warning,) = recording.warnings
+    assert "damage in a chunk of 'Amp'" in warning
+    assert warning.endswith("5 samples of it lost")
+
+
 @pytest.mark.parametrize("dtype", ["string", "float32"])
 def test_a_chunk_that_promises_too_much_costs_no_memory(saved, dtype):
     body = b"\x01\x00\x00\x00\x08" + (1 << 62).to_bytes(8, "little") + b"\x00" * 64
