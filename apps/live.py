@@ -16,6 +16,7 @@ from apps.choice import ModelChoice, Prepared, StreamChoice, load_model, prepare
 from apps.console import err, out, warn
 from bci_stream.engine.pipeline import Outcome, Pipeline
 from bci_stream.engine.session import Session, Snapshot
+from bci_stream.engine.warm import warm_up
 from bci_stream.errors import StreamError, StreamNotFoundError
 from bci_stream.messages import AUDIO, EEG
 from bci_stream.sinks.base import SinkRunner
@@ -81,6 +82,7 @@ def run_live(options: LiveOptions, on_outcome: Callable[[Outcome], None] | None 
         for binding in bindings.values():
             for note in binding.notes:
                 warn(note)
+        warm_up(prepared.plans, prepared.settings)
         pipeline = Pipeline(
             prepared.plans,
             prepared.settings,

@@ -30,4 +30,5 @@ fi
 
 [ -x "$VENV/bin/python" ] || "$PYTHON" -m venv "$VENV"
 "$VENV/bin/python" -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev]"
+"$VENV/bin/python" -m bci_stream.engine.warm  # compile the hot loops now, not in the first session
 touch "$VENV/.ready"

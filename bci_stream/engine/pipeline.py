@@ -135,11 +135,15 @@ class Pipeline:
 
     def missing_s(self) -> dict[str, float]:
         """Per stream, how many seconds of it the next window still waits for (0: none)."""
-        index = self._schedule.next_index
+        index, hop_s = self._schedule.next_index, self.settings.hop_s
         if index is None:
-            return dict.fromkeys(self._tracks, self.settings.hop_s)
-        end_s = self._schedule.end_s(index)
-        return {r: max(0.0, end_s + t.grid.lookahead_s - t.newest_s) for r, t in self._tracks.items()}
+            return dict.fromkeys(self._tracks, hop_s)
+        missing = {}
+        for role, track in self._tracks.items():
+            ahead_s = track.grid.lookahead_s
+            missing[role] = self._schedule.end_s(index) + ahead_s - track.newest_s
+            missing[role] = min(max(0.0, missing[role]), hop_s + ahead_s)
+        return missing
 
     def lag_s(self) -> float:
         """How old the newest samples were when they arrived, of the slowest stream; NaN unknown."""

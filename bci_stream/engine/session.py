@@ -11,6 +11,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Protocol
 
 from bci_stream.engine.pipeline import Outcome, Pipeline
@@ -180,12 +181,15 @@ def replay(
     time, so the outcomes do not depend on the speed.
     """
     pace = None if speed is None else _Pace(speed, sleep, clock)
-    for event in events:
-        for outcome in pipeline.step(event):
-            if pace is not None:
-                pace.wait_until(outcome.window.t_end)
-            yield outcome
-    yield from pipeline.end()
+    steps = chain.from_iterable(pipeline.step(event) for event in events)
+    for outcome in chain(steps, _deferred(pipeline.end)):
+        if pace is not None:
+            pace.wait_until(outcome.window.t_end)
+        yield outcome
+
+
+def _deferred(make: Callable[[], Iterator[Outcome]]) -> Iterator[Outcome]:
+    yield from make()
 
 
 class _Pace:

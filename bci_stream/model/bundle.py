@@ -132,12 +132,11 @@ def restore_network(contract: Contract, weights: dict[str, Tensor]) -> FusionNet
     expected = network.state_dict()
     if set(expected) != set(weights):
         raise ValueError(f"weights differ by name: {', '.join(sorted(set(expected) ^ set(weights)))[:120]}")
-    for name, tensor in weights.items():
+    for name, tensor in sorted(weights.items()):
         wanted = expected[name]
         if tensor.shape != wanted.shape or tensor.dtype != wanted.dtype:
-            raise ValueError(
-                f"{name} is {tuple(tensor.shape)}, expected {tuple(wanted.shape)} {wanted.dtype}"
-            )
+            found, asked = f"{tuple(tensor.shape)} {tensor.dtype}", f"{tuple(wanted.shape)} {wanted.dtype}"
+            raise ValueError(f"{name} is {found}, expected {asked}")
         if not bool(torch.isfinite(tensor).all()):
             raise ValueError(f"{name} is not finite")
     if weights["temperatures"].tolist() != expected["temperatures"].tolist():

@@ -21,6 +21,8 @@ _WORDS = {
     "ch_units": "units",
 }
 
+_MAX_SHOWN = 80
+
 
 @dataclass(frozen=True, slots=True)
 class Match:
@@ -71,5 +73,7 @@ def _change(field: str, bound: StreamInfo, found: StreamInfo) -> str:
 
 
 def _shown(value: object) -> str:
-    text = " ".join(map(str, value)) if isinstance(value, tuple) else str(value)
-    return repr(text if len(text) <= 80 else text[:77] + "...")
+    if isinstance(value, (int, float)):
+        return f"{value:g}"
+    text = " ".join(value) if isinstance(value, tuple) else str(value)
+    return repr(text if len(text) <= _MAX_SHOWN else f"{text[: _MAX_SHOWN - 1]}…")

@@ -57,7 +57,10 @@ def test_every_truncation_is_found(tmp_path):
 @pytest.mark.parametrize(
     ("parts", "complaint"),
     [
-        (CONTENT | {"manifest.json": manifest(format_version=2)}, "format version 2, this bci_stream reads 1"),
+        (
+            CONTENT | {"manifest.json": manifest(format_version=2)},
+            "format version 2, this bci_stream reads 1",
+        ),
         (CONTENT | {"manifest.json": manifest(format_version=True)}, "format version True"),
         (CONTENT | {"manifest.json": manifest(sha256=None)}, "contract.json is not the one in the manifest"),
         (CONTENT | {"manifest.json": b"[]"}, "not a JSON object"),
@@ -95,7 +98,9 @@ def test_what_is_no_bundle_is_refused(tmp_path, content):
 
 
 def test_missing_file_and_folder(tmp_path):
-    with pytest.raises(BundleCorruptError, match=r"cannot be read: No such file or directory; check the path"):
+    with pytest.raises(
+        BundleCorruptError, match=r"cannot be read: No such file or directory; check the path"
+    ):
         read_sealed(tmp_path / "none.bci")
     with pytest.raises(BundleCorruptError, match="cannot be read"):
         read_sealed(tmp_path)

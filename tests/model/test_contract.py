@@ -10,17 +10,29 @@ def test_defaults_are_eav_s_classes_and_the_design_s_windows():
     contract = Contract(eeg=EegContract(channels=("Fz",)))
     assert contract.classes == ("neutral", "sadness", "anger", "happiness", "calm")
     assert (contract.window_s, contract.hop_s, contract.lateness_s) == (5.0, 0.2, 0.3)
-    assert (contract.n_tokens, contract.tokens_per_hop, contract.eeg_hop, contract.audio_hop) == (25, 1, 25, 3200)
+    assert (contract.n_tokens, contract.tokens_per_hop, contract.eeg_hop, contract.audio_hop) == (
+        25,
+        1,
+        25,
+        3200,
+    )
 
 
 def test_survives_json():
-    contract = Contract.model_validate({"eeg": EEG | {"notch": 50.0}, "metrics": {"f1": 0.3}, "lineage": "a" * 64})
+    contract = Contract.model_validate(
+        {"eeg": EEG | {"notch": 50.0}, "metrics": {"f1": 0.3}, "lineage": "a" * 64}
+    )
     assert Contract.model_validate_json(contract.model_dump_json()) == contract
 
 
 def test_longer_hops():
     contract = Contract.model_validate({"eeg": EEG, "hop_s": 0.6, "window_s": 3.0})
-    assert (contract.n_tokens, contract.tokens_per_hop, contract.eeg_hop, contract.audio_hop) == (15, 3, 75, 9600)
+    assert (contract.n_tokens, contract.tokens_per_hop, contract.eeg_hop, contract.audio_hop) == (
+        15,
+        3,
+        75,
+        9600,
+    )
 
 
 @pytest.mark.parametrize(

@@ -113,7 +113,9 @@ def test_training_path_agrees_with_evaluation_when_statistics_do(encoder):
     x, valid = 20 * torch.randn(4, N_CHANNELS, 500), (torch.rand(4, 500) > 0.1).float()
     tokens, _, _ = trained(x, valid, trained.initial_state(4))
     evaluated, _, _ = encode(trained.eval(), x, valid)
-    torch.testing.assert_close(tokens.detach(), evaluated, atol=0.02, rtol=0)  # n against n - 1 in the variance
+    torch.testing.assert_close(
+        tokens.detach(), evaluated, atol=0.02, rtol=0
+    )  # n against n - 1 in the variance
 
 
 def test_every_parameter_of_the_path_learns():

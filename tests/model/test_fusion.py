@@ -32,7 +32,9 @@ def test_every_mode_weighs_features(mode):
 @pytest.mark.parametrize("mode", FUSION_MODES)
 @pytest.mark.parametrize(("n_eeg", "n_audio"), [(25, 25), (3, 25), (0, 25), (25, 0), (0, 0)])
 def test_finite_whatever_is_missing_and_the_gate_says_which_counted(mode, n_eeg, n_audio):
-    fused, gate, attention = build_fusion(mode, 128, 0.2).eval()(modality(n_valid=n_eeg), modality(n_valid=n_audio))
+    fused, gate, attention = build_fusion(mode, 128, 0.2).eval()(
+        modality(n_valid=n_eeg), modality(n_valid=n_audio)
+    )
     assert torch.isfinite(fused).all()
     assert torch.isfinite(attention).all()
     if mode == "concat":

@@ -1,5 +1,4 @@
 import math
-import warnings
 
 import pytest
 import torch
@@ -204,9 +203,3 @@ def test_training_lowers_the_loss_on_one_batch(make_contract):
         optimizer.step()
         losses.append(loss.item())
     assert losses[-1] < 0.5 * losses[0]
-
-
-def test_import_of_the_model_scripts_nothing_and_warns_of_nothing(make_contract):
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        build_network(make_contract())

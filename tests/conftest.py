@@ -1,0 +1,25 @@
+"""What every test shares: LSL traffic that stays within this run."""
+
+import os
+import uuid
+from collections.abc import Iterator
+
+import pytest
+
+from bci_stream.sources.lsl_config import configure_lsl, lsl_config_text
+
+
+@pytest.fixture(scope="session", autouse=True)
+def lsl_isolation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A lab session of its own for this process, its children and other copies of liblsl; gives its id."""
+    session_id = f"test-{uuid.uuid4().hex}"
+    configure_lsl(session_id)
+    path = tmp_path_factory.mktemp("lsl") / "lsl_api.cfg"
+    path.write_text(lsl_config_text(session_id))
+    before = os.environ.get("LSLAPICFG")
+    os.environ["LSLAPICFG"] = str(path)
+    yield session_id
+    if before is None:
+        del os.environ["LSLAPICFG"]
+    else:
+        os.environ["LSLAPICFG"] = before

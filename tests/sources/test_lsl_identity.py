@@ -1,0 +1,93 @@
+from dataclasses import replace
+
+import pytest
+
+from bci_stream.messages import StreamInfo
+from bci_stream.sources.lsl_identity import differences, match
+
+CAP = StreamInfo(
+    key="u1",
+    name="Cap",
+    type="EEG",
+    n_channels=2,
+    sfreq=250.0,
+    dtype="float32",
+    source_id="serial-7",
+    hostname="lab",
+    uid="u1",
+    ch_names=("C3", "C4"),
+    ch_units=("uV", "uV"),
+)
+RESTARTED = replace(CAP, key="u2", uid="u2")
+CHANGES = {
+    "name": "Hat",
+    "type": "ExG",
+    "source_id": "serial-8",
+    "hostname": "elsewhere",
+    "n_channels": 3,
+    "sfreq": 500.0,
+    "dtype": "double64",
+}
+
+
+def test_a_restart_is_the_same_stream():
+    assert differences(CAP, RESTARTED) == ""
+    assert match(CAP, [RESTARTED]).info is RESTARTED
+
+
+@pytest.mark.parametrize("field", CHANGES)
+def test_any_change_of_what_is_announced_is_another_stream(field):
+    other = replace(RESTARTED, **{field: CHANGES[field]})
+    assert match(CAP, [other]).info is None
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"n_channels": 3}, "channels 2 -> 3"),
+        ({"sfreq": 512.5}, "rate 250 -> 512.5"),
+        ({"hostname": "elsewhere"}, "hostname 'lab' -> 'elsewhere'"),
+    ],
+)
+def test_one_that_passes_for_it_is_refused_by_both_sides(change, said):
+    refused = match(CAP, [replace(RESTARTED, **change)]).refusal
+    assert "'Cap'" in refused
+    assert said in refused
+
+
+@pytest.mark.parametrize("change", [{"source_id": "serial-8"}, {"type": "ACC"}])
+def test_a_namesake_is_neither_taken_nor_blamed(change):
+    found = match(CAP, [replace(RESTARTED, **change)])
+    assert (found.info, found.refusal) == (None, "")
+
+
+def test_two_that_are_alike_are_refused_until_one_is_left():
+    twin = replace(CAP, key="u3", uid="u3")
+    found = match(CAP, [RESTARTED, twin])
+    assert found.info is None
+    assert "u2, u3" in found.refusal
+    assert match(CAP, [twin]).info is twin
+
+
+def test_the_true_one_is_taken_from_beside_an_impostor():
+    impostor = replace(RESTARTED, n_channels=9, uid="u9")
+    assert match(CAP, [impostor, RESTARTED]).info is RESTARTED
+
+
+def test_without_a_source_id_name_host_and_header_tell():
+    plain = replace(CAP, source_id="")
+    back = replace(plain, uid="u2")
+    assert match(plain, [back]).info is back
+    assert "rate" in match(plain, [replace(back, sfreq=500.0)]).refusal
+    assert match(plain, [replace(back, hostname="elsewhere")]) == match(plain, [])
+
+
+def test_labels_and_units_count_once_they_are_known():
+    assert "labels 'C3 C4' -> 'C4 C3'" in differences(CAP, replace(CAP, ch_names=("C4", "C3")))
+    assert "units 'uV uV' -> 'V V'" in differences(CAP, replace(CAP, ch_units=("V", "V")))
+    assert differences(CAP, replace(CAP, ch_names=(), ch_units=()), described=False) == ""
+
+
+def test_a_hostile_name_cannot_flood_the_line():
+    refused = match(CAP, [replace(RESTARTED, name="x" * 10_000)]).refusal
+    assert len(refused) < 300
