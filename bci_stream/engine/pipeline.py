@@ -30,7 +30,7 @@ from bci_stream.messages import (
     StreamWindow,
     Window,
 )
-from bci_stream.timeline.clock import ClockTrack
+from bci_stream.timeline.clock import ClockTrack, Piece
 from bci_stream.timeline.grid import GridTrack
 from bci_stream.timeline.windows import WindowSchedule, WindowSettings, gaps_of, row_at, samples_per
 
@@ -126,6 +126,8 @@ class Pipeline:
         """As :meth:`finish`, yielding windows too, the last one perhaps not full."""
         for track in self._tracks.values():
             track.finish()
+        for stream, clock in self._marker_clocks.items():
+            self._keep_markers(stream, clock.flush())
         started = [track.grid for track in self._tracks.values() if track.grid.started]
         yield from self._run()
         newest_s = max((grid.end / grid.sfreq for grid in started), default=-np.inf)
@@ -283,7 +285,7 @@ class Pipeline:
         """Put a marker on the local clock; it waits for its stream's first offset like any sample."""
         if isinstance(event, Chunk):
             return
-        clock = self._marker_clocks.setdefault(event.stream, ClockTrack())
+        clock = self._marker_clocks.setdefault(event.stream, ClockTrack(step_s=np.inf))
         if isinstance(event, ClockOffset):
             pieces = clock.add_pair(event.remote_s, event.offset_s)
         else:
@@ -291,9 +293,12 @@ class Pipeline:
             self._marker_labels[self._n_markers] = event.label
             row = np.array([[self._n_markers]], np.float32)
             pieces = clock.admit(np.array([event.timestamp]), row)
+        self._keep_markers(event.stream, pieces)
+
+    def _keep_markers(self, stream: str, pieces: list[Piece]) -> None:
         for times, rows in pieces:
             for t, number in zip(times.tolist(), rows[:, 0].tolist(), strict=True):
-                self.markers.append(Marker(event.stream, t, self._marker_labels.pop(int(number))))
+                self.markers.append(Marker(stream, t, self._marker_labels.pop(int(number))))
 
 
 def _predictions(outcomes: Iterator[Outcome]) -> list[Prediction]:

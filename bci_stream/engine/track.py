@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from bci_stream.engine.plan import StreamPlan
 from bci_stream.messages import EEG, Chunk, ClockOffset, Flag, FloatArray, MaskArray, TimeArray
-from bci_stream.timeline.clock import ClockTrack
+from bci_stream.timeline.clock import STEP_S, ClockTrack
 from bci_stream.timeline.grid import GridTrack
 from bci_stream.timeline.stamps import Dejitter
 
@@ -53,7 +53,7 @@ class StreamTrack:
     def __init__(self, plan: StreamPlan, capacity_s: float) -> None:
         self.plan = plan
         n_channels = len(plan.spec.ch_names)
-        self.clock = ClockTrack()
+        self.clock = ClockTrack(max(STEP_S, 5.0 / plan.spec.sfreq))
         self._dejitter = Dejitter(plan.spec.sfreq)
         self.grid = GridTrack(
             plan.spec.sfreq,

@@ -11,8 +11,9 @@ Rules, all in terms of stamps, so that neither chunking nor arrival order can ma
 * The mapping is a line, refitted at every pair over the last ``N_PAIRS``, with a prior on the drift
   (Bayesian linear regression); pairs far off the line are left out.
 * A pair that contradicts the line by ``RESET_S`` starts a new clock (a reset).
-* A step in the stamps of more than ``BACKWARD_S`` back or ``FORWARD_S`` ahead is held until a pair
-  confirms the new place, the stamps return (the held ones were bad), or ``HOLD_S`` have passed.
+* A step in the stamps of more than ``BACKWARD_S`` back or ``STEP_S`` ahead is held until ``CONFIRM_N``
+  samples agree that it was a gap of at most ``FORWARD_S``, a pair confirms the new place, the stamps
+  return (the held ones were bad), or ``HOLD_S`` have passed.
 """
 
 from __future__ import annotations
@@ -28,7 +29,9 @@ SETTLE_S = 1.0
 N_PAIRS = 24
 RESET_S = 0.25
 BACKWARD_S = 1.0
-FORWARD_S = 10.0
+STEP_S = 1.0
+FORWARD_S = 30.0
+CONFIRM_N = 3
 HOLD_S = 6.0
 
 _DRIFT_PRIOR = 200e-6  # crystals are within 100 ppm; computers that discipline their clock within 500
@@ -67,9 +70,13 @@ def _regress(remote: TimeArray, offset: TimeArray, from_s: float) -> ClockLine:
 
 
 class ClockTrack:
-    """The clock of one stream: feed it pairs and stamps, get local time back."""
+    """The clock of one stream: feed it pairs and stamps, get local time back.
 
-    def __init__(self) -> None:
+    ``step_s``: the longest step ahead that needs no second look, infinite for a stream of rare events.
+    """
+
+    def __init__(self, step_s: float = STEP_S) -> None:
+        self._step_s = step_s
         self._pairs: deque[tuple[float, float]] = deque(maxlen=N_PAIRS)
         self._lines: list[ClockLine] = []
         self._last: float | None = None  # newest stamp that was accepted
@@ -114,9 +121,9 @@ class ClockTrack:
         if not len(stamps):
             return []
         steps = stamps[1:] - stamps[:-1]
-        if not len(steps) or (steps.min() >= -BACKWARD_S and steps.max() <= FORWARD_S):
+        if not len(steps) or (steps.min() >= -BACKWARD_S and steps.max() <= self._step_s):
             return self._admit_run(stamps, data)
-        cuts = np.flatnonzero((steps < -BACKWARD_S) | (steps > FORWARD_S)) + 1
+        cuts = np.flatnonzero((steps < -BACKWARD_S) | (steps > self._step_s)) + 1
         pieces: list[Piece] = []
         for run, rows in zip(np.split(stamps, cuts), np.split(data, cuts), strict=True):
             pieces += self._admit_run(run, rows)
@@ -141,16 +148,23 @@ class ClockTrack:
         return self._accept(run, rows)
 
     def _hold(self, run: TimeArray, rows: FloatArray) -> list[Piece]:
-        if self._held and not -BACKWARD_S <= run[0] - self._held[-1][0][-1] <= FORWARD_S:
+        if self._held and not -BACKWARD_S <= run[0] - self._held[-1][0][-1] <= self._step_s:
             self.n_bad_stamps += sum(len(t) for t, _ in self._held)
             self._held.clear()
-        first = float(self._held[0][0][0]) if self._held else float(run[0])
-        inside = int(np.searchsorted(run - first, HOLD_S)) if self._lines else len(run)
+        inside = self._n_to_hold(run) if self._lines else len(run)
         if inside:
             self._held.append((run[:inside], rows[:inside]))
         if inside == len(run):
             return []
         return self._release() + self._accept(run[inside:], rows[inside:])
+
+    def _n_to_hold(self, run: TimeArray) -> int:
+        """How many more samples it takes until what is held may go."""
+        first = float(self._held[0][0][0]) if self._held else float(run[0])
+        if self._last is not None and 0 <= first - self._last <= FORWARD_S:
+            n_held = sum(len(t) for t, _ in self._held)
+            return min(len(run), max(0, CONFIRM_N - 1 - n_held))
+        return int(np.searchsorted(run - first, HOLD_S))
 
     def _accept(self, run: TimeArray, rows: FloatArray) -> list[Piece]:
         self._last = float(run[-1])
@@ -164,7 +178,7 @@ class ClockTrack:
 
     def _ordinary(self, stamps: TimeArray) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
         step = stamps - (self._last if self._last is not None else stamps[0])
-        ordinary: np.ndarray[tuple[int], np.dtype[np.bool_]] = (step >= -BACKWARD_S) & (step <= FORWARD_S)
+        ordinary: np.ndarray[tuple[int], np.dtype[np.bool_]] = (step >= -BACKWARD_S) & (step <= self._step_s)
         return ordinary
 
     def _known(self, stamp: float) -> bool:

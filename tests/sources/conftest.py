@@ -1,5 +1,4 @@
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -62,7 +61,3 @@ def wait_until():
             time.sleep(0.01)
 
     return wait
-
-
-def pytest_configure():
-    os.environ.pop("LSLAPICFG", None)  # another program's choice of session must not leak in

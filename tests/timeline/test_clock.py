@@ -75,6 +75,29 @@ def test_a_long_absence_is_believed_after_a_while_without_offsets():
     np.testing.assert_allclose(out, late)
 
 
+@pytest.mark.parametrize("gap_s", [1.5, 9.0, 29.0])
+def test_a_plain_gap_is_believed_at_the_third_sample(gap_s):
+    track = ClockTrack()
+    track.add_pair(0.0, 0.0)
+    admitted(track, [1.0])
+    assert len(admitted(track, [1.0 + gap_s])) == 0
+    assert len(admitted(track, [1.01 + gap_s])) == 0
+    np.testing.assert_allclose(admitted(track, [1.02 + gap_s]), 1.0 + gap_s + np.array([0, 0.01, 0.02]))
+    assert track.n_bad_stamps == 0
+
+
+def test_one_stamp_a_few_seconds_ahead_costs_only_itself():
+    track = ClockTrack()
+    track.add_pair(0.0, 0.0)
+    np.testing.assert_allclose(admitted(track, [1.0, 6.0, 1.1, 1.2]), [1.0, 1.1, 1.2])
+
+
+def test_rare_events_need_no_second_look():
+    track = ClockTrack(step_s=np.inf)
+    track.add_pair(0.0, 1.0)
+    np.testing.assert_allclose(admitted(track, [1.0, 500.0]), [2.0, 501.0])
+
+
 def test_a_gap_after_which_the_offset_came_first_is_not_held():
     track = ClockTrack()
     track.add_pair(0.0, 0.0)

@@ -1,0 +1,53 @@
+import pytest
+
+from bci_stream.errors import StreamNotFoundError
+from bci_stream.sources.lsl import LslRequest, LslSource
+from bci_stream.sources.lsl_discovery import list_streams, survey_streams
+
+
+def test_full_headers_are_listed_by_name(outlet):
+    outlet("list-b")
+    outlet("list-a", labels=["x"], n_channels=1, unit="V")
+    a, b = (info for info in list_streams(1.0) if info.name.startswith("list-"))
+    assert (a.name, a.ch_names, a.ch_units) == ("list-a", ("x",), ("V",))
+    assert (b.name, b.n_channels, b.sfreq) == ("list-b", 8, 250.0)
+    assert b.ch_names[:2] == ("Fp1", "Fp2")
+
+
+def test_hostile_headers_are_refused_and_harm_no_other(outlet):
+    outlet("no-channels", n_channels=0, labels=[], silent=True)
+    outlet("too-fast", sfreq=1e6, silent=True)
+    outlet("too-wide", n_channels=1024, sfreq=20_000.0, labels=[], silent=True)
+    outlet("honest")
+    survey = survey_streams(1.0)
+    assert [info.name for info in survey.streams if info.name != "honest"] == []
+    refused = "\n".join(survey.refused)
+    assert "'no-channels': its header says '0' channels" in refused
+    assert "'too-fast': its header says a rate of" in refused
+    assert "'too-wide' declares 1024 channels at 20000 Hz" in refused
+
+
+def test_asking_for_a_hostile_stream_tells_why_not(outlet):
+    outlet("no-channels", n_channels=0, labels=[], silent=True)
+    with pytest.raises(
+        StreamNotFoundError, match="no eeg stream matching 'no-channels'.*refused:.*'0' channels"
+    ):
+        LslSource([LslRequest("eeg", "no-channels")], resolve_s=1.5).open()
+
+
+@pytest.mark.parametrize("name", ["it's", 'say "EEG"', "nope' or '1'='1", "<info>&amp;", "名前 ü"])
+def test_no_name_breaks_out_of_its_quotes(outlet, name):
+    outlet(name, source_id=f"{name} id")
+    outlet("bystander")
+    source = LslSource([LslRequest("eeg", name)])
+    try:
+        binding = source.open()["eeg"]
+        assert (binding.info.name, binding.info.source_id) == (name, f"{name} id")
+    finally:
+        source.close()
+
+
+def test_a_quoted_query_finds_nothing_else(outlet):
+    outlet("bystander")
+    with pytest.raises(StreamNotFoundError, match="bystander"):
+        LslSource([LslRequest("eeg", "nope' or '1'='1")], resolve_s=1.0).open()
