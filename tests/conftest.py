@@ -15,7 +15,8 @@ def lsl_isolation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     session_id = f"test-{uuid.uuid4().hex}"
     configure_lsl(session_id)
     path = tmp_path_factory.mktemp("lsl") / "lsl_api.cfg"
-    path.write_text(lsl_config_text(session_id))
+    # With the scope "machine" alone, liblsl 1.17 (in LabRecorder) finds one outlet of several, or none.
+    path.write_text(lsl_config_text(session_id).replace("[lab]", "[lab]\nKnownPeers = {127.0.0.1}"))
     before = os.environ.get("LSLAPICFG")
     os.environ["LSLAPICFG"] = str(path)
     yield session_id

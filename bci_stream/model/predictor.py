@@ -100,7 +100,7 @@ class _Track:
     @property
     def coverage(self) -> float:
         """Share of good tokens in the window."""
-        return float(self.token_valid_np.mean())
+        return float(self.token_valid_np.mean(dtype=np.float64))
 
 
 class StreamingPredictor:
@@ -114,11 +114,8 @@ class StreamingPredictor:
         self.bundle = bundle
         contract, program = bundle.contract, bundle.program
         window = (contract.n_tokens, contract.architecture.width)
-        n_channels = len(contract.eeg.channels)
-        n_eeg, n_audio = (
-            contract.eeg_hop // contract.tokens_per_hop,
-            contract.audio_hop // contract.tokens_per_hop,
-        )
+        n_eeg, n_channels = contract.eeg_hop // contract.tokens_per_hop, len(contract.eeg.channels)
+        n_audio = contract.audio_hop // contract.tokens_per_hop
         eeg_state, audio_state = program.initial_eeg_state(1), program.initial_audio_state(1)
         self._eeg = _Track(program.encode_eeg, eeg_state, (n_eeg, n_channels), window)
         self._audio = _Track(program.encode_audio, audio_state, (n_audio,), window)

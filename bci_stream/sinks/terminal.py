@@ -65,7 +65,12 @@ class TerminalView:
 
     def __enter__(self) -> TerminalView:
         if self._console.is_terminal and not self._console.is_dumb_terminal:
-            self._live = Live(console=self._console, auto_refresh=False, vertical_overflow="crop")
+            self._live = Live(
+                console=self._console,
+                auto_refresh=False,
+                redirect_stdout=False,  # it may carry JSON lines while the picture is on stderr
+                vertical_overflow="crop",
+            )
             self._live.start()
         return self
 

@@ -1,8 +1,9 @@
 """The LSL source: finds the streams that were asked for, binds them, and reads them in one rhythm.
 
-One thread calls :meth:`LslSource.read` in a loop. A call waits for one stream only, and for exactly the
-samples that the next window lacks of it, so that Python wakes once a window; the other streams are then
-taken as far as they have come. Stamps stay raw: clock offsets travel beside them as data.
+One thread calls :meth:`LslSource.read` in a loop. A call waits for one stream, and for exactly the
+samples that the next window lacks of it; the other streams are taken as far as they have come, every
+20 ms because liblsl throws away what a stream that dies had not handed over. Stamps stay raw: clock
+offsets travel beside them as data.
 """
 
 from __future__ import annotations
@@ -22,10 +23,11 @@ from bci_stream.errors import (
     StreamLostError,
     StreamNotFoundError,
 )
-from bci_stream.messages import AUDIO, EEG, Event, StreamInfo
+from bci_stream.messages import AUDIO, EEG, Chunk, Event, StreamInfo
 from bci_stream.sources.binding import MARKERS, Binding, bind_audio, bind_eeg, find_stream
 from bci_stream.sources.lsl_discovery import SETTLE_S, Directory, Survey, and_refused
 from bci_stream.sources.lsl_inlet import BoundInlet, InletStatus
+from bci_stream.sources.lsl_link import local_clock
 from bci_stream.sources.lsl_measure import measure_link, usual_rate
 
 __all__ = ["InletStatus", "LslRequest", "LslSource"]
@@ -35,6 +37,7 @@ _POLL_S: Final = 0.05
 _OPEN_TIMEOUT_S: Final = 5.0
 _CLOSE_TIMEOUT_S: Final = 1.8
 _MEASURE_S: Final = 2.0
+_SLICE_S: Final = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,15 +112,24 @@ class LslSource:
         A stream that is stalled or lost is not waited for. After :meth:`close`: nothing.
         """
         pacer = self._pacer(missing_s)
+        if pacer is None:
+            if self._returned.wait(timeout_s):
+                self._returned.clear()
+            return self._drain_all()
+        deadline = local_clock() + timeout_s
+        slice_s = _SLICE_S if len(self._inlets) > 1 else timeout_s
+        n_missing = pacer.n_missing(missing_s.get(pacer.binding.role, 0.0))
         events: list[Event] = []
-        if pacer is not None:
-            events += pacer.pull(missing_s.get(pacer.binding.role, 0.0), timeout_s)
-        elif self._returned.wait(timeout_s):
-            self._returned.clear()
-        for inlet in self._inlets.values():
-            if inlet is not pacer:
-                events += inlet.drain()
-        return events
+        while True:
+            left_s = max(0.0, deadline - local_clock())
+            pulled = pacer.pull(n_missing, min(left_s, slice_s))
+            n_missing -= sum(len(event.timestamps) for event in pulled if isinstance(event, Chunk))
+            events += pulled + self._drain_all(pacer)
+            if n_missing <= 0 or left_s <= slice_s or pacer.lost:
+                return join_chunks(events)
+
+    def _drain_all(self, but: BoundInlet | None = None) -> list[Event]:
+        return [event for inlet in self._inlets.values() if inlet is not but for event in inlet.drain()]
 
     def status(self) -> dict[str, InletStatus]:
         """How each bound stream fares, by role. May be called from any thread."""
@@ -164,6 +176,32 @@ class LslSource:
             del self._inlets[request.role]
 
 
+def join_chunks(events: Sequence[Event]) -> list[Event]:
+    """The same events with each stream's neighbouring chunks made one. Pure."""
+    groups: list[list[Event]] = []
+    newest: dict[str, list[Event]] = {}
+    for event in events:
+        group = newest.get(event.stream)
+        if isinstance(event, Chunk) and group is not None and isinstance(group[0], Chunk):
+            group.append(event)
+        else:
+            newest[event.stream] = [event]
+            groups.append(newest[event.stream])
+    return [_joined(group) for group in groups]
+
+
+def _joined(group: list[Event]) -> Event:
+    chunks = [event for event in group if isinstance(event, Chunk)]
+    if len(chunks) < 2:
+        return group[0]
+    return Chunk(
+        chunks[0].stream,
+        np.concatenate([chunk.timestamps for chunk in chunks]),
+        np.concatenate([chunk.data for chunk in chunks]),
+        chunks[-1].arrival_s,
+    )
+
+
 def _check(requests: Sequence[LslRequest], resolve_s: float, stall_s: float) -> None:
     roles = [request.role for request in requests]
     if unknown := [role for role in roles if role not in _ROLES]:
@@ -186,7 +224,7 @@ def _find(request: LslRequest, survey: Survey, settled: bool, final: bool) -> St
     except StreamNotFoundError as error:
         if final and request.required:
             raise StreamNotFoundError(f"{error}{and_refused(survey.refused)}") from None
-    except AmbiguousStreamError:
+    except (AmbiguousStreamError, ConfigError):  # a name with "=" reads as a query until its stream is there
         if settled or final:
             raise
     return None

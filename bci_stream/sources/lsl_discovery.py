@@ -43,6 +43,7 @@ class Announcements:
     def poll(self) -> Survey:
         """Announced headers (without channel lists) of the streams that are there now."""
         streams: dict[str, StreamInfo] = {}
+        handles: dict[str, pylsl.StreamInfo] = {}
         refused: list[str] = []
         for handle in self._resolver.results():
             try:
@@ -50,12 +51,12 @@ class Announcements:
             except StreamFormatError as error:
                 refused.append(str(error))
                 continue
-            self._handles[info.uid] = handle
-            streams[info.uid] = info
+            streams[info.uid], handles[info.uid] = info, handle
+        self._handles = handles
         return Survey(tuple(streams.values()), tuple(dict.fromkeys(refused)))
 
     def link(self, info: StreamInfo) -> Link:
-        """A connection to an announced stream that :meth:`poll` returned."""
+        """A link to a stream that the last :meth:`poll` returned."""
         return Link(self._handles[info.uid], info)
 
 
@@ -92,7 +93,7 @@ class Directory:
             return str(error)
 
     def link(self, info: StreamInfo) -> Link:
-        """A connection to a stream of the last survey."""
+        """A link to a stream of the last survey."""
         return self._announcements.link(info)
 
 

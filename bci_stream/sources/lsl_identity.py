@@ -49,7 +49,9 @@ def match(bound: StreamInfo, found: Sequence[StreamInfo]) -> Match:
         return Match(same[0])
     if same:
         uids = ", ".join(info.uid for info in same)
-        return Match(refusal=f"{len(same)} streams claim to be {bound.name!r} (uids {uids}): stop all but one")
+        return Match(
+            refusal=f"{len(same)} streams claim to be {bound.name!r} (uids {uids}): stop all but one"
+        )
     for info in found:
         if _kin(bound, info):
             return Match(refusal=refusal(bound, differences(bound, info, described=False)))

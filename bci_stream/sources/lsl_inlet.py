@@ -27,6 +27,7 @@ _LOOK_INTERVAL_S: Final = 0.1
 _SEARCH_AFTER_S: Final = 3.0  # a silent stream may have been restarted behind a broken network
 _MIN_PERIODS: Final = 3.0  # a slow stream is not stalled between two of its samples
 _MAX_PULLS: Final = 64  # per drain: a backlog must not starve the other streams
+_MAX_MISSING_S: Final = 1.0  # what a link pulls at once
 _FUZZ_SAMPLES: Final = 1e-3  # so that 0.1 s at 500 Hz is 50 samples and not 51
 
 
@@ -92,7 +93,8 @@ class BoundInlet:
 
     def join(self, timeout_s: float) -> None:
         """Wait for the keeper's end."""
-        self._keeper.join(max(0.0, timeout_s))
+        if self._keeper.ident is not None:  # it was started
+            self._keeper.join(max(0.0, timeout_s))
 
     def status(self) -> InletStatus:
         """How the stream fares now."""
@@ -135,11 +137,14 @@ class BoundInlet:
         """Whether samples can be expected from it."""
         return not self.lost and self.silent_s <= self._stall_s
 
-    def pull(self, missing_s: float, timeout_s: float) -> list[Event]:
-        """Wait for the samples of ``missing_s`` seconds or the time-out."""
-        n_missing = math.ceil(missing_s * self.binding.sfreq - _FUZZ_SAMPLES)
+    def n_missing(self, missing_s: float) -> int:
+        """How many samples to wait for when the next window lacks ``missing_s`` seconds; 1 at least."""
+        return max(1, math.ceil(min(missing_s, _MAX_MISSING_S) * self.binding.sfreq - _FUZZ_SAMPLES))
+
+    def pull(self, n_samples: int, timeout_s: float) -> list[Event]:
+        """Wait for ``n_samples`` or the time-out."""
         connection = self._adopt()
-        return [] if connection is None else self._pull(connection, max(1, n_missing), timeout_s)
+        return [] if connection is None else self._pull(connection, n_samples, timeout_s)
 
     def drain(self) -> list[Event]:
         """Take what has come, without waiting."""
@@ -194,6 +199,7 @@ class BoundInlet:
         announcements: Announcements | None = None
         while not self._stopped.is_set() and self.failure is None:
             self._retired.clear()
+            self._measure_clock()
             if self._is_missing():
                 announcements = announcements or Announcements()
                 self._look(announcements)
@@ -201,7 +207,6 @@ class BoundInlet:
             else:
                 announcements = None
                 self._refusal = ""
-                self._measure_clock()
                 self._wait(_CLOCK_INTERVAL_S)
         with self._lock:
             self._connection = self._incoming = None

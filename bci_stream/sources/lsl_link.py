@@ -31,7 +31,8 @@ MAX_BUFFER_BYTES: Final = 64_000_000
 ANSWER_TIMEOUT_S: Final = 2.0
 _MAX_BUFFER_S: Final = 12.0  # how long a reader may be held up before samples are lost
 _RESERVE_S: Final = 5.0  # liblsl sets memory aside for this much of a stream, whatever is asked
-_SAMPLE_OVERHEAD_BYTES: Final = 64
+_SAMPLE_OVERHEAD_BYTES: Final = 40
+_SLOT_BYTES: Final = 24  # of liblsl's queue
 _STRING_BYTES: Final = 256  # an assumption: strings have no bounded size
 _IRREGULAR_UNIT: Final = 100  # liblsl counts the buffer of a stream without a rate in hundreds of samples
 _PULL_S: Final = 1.0
@@ -69,7 +70,7 @@ def check_bounds(info: StreamInfo) -> None:
 def buffer_length(info: StreamInfo) -> int:
     """``max_buflen`` in liblsl's unit: seconds, or hundreds of samples for a stream without a rate."""
     unit = info.sfreq or _IRREGULAR_UNIT
-    affordable = MAX_BUFFER_BYTES / (sample_bytes(info) * unit)
+    affordable = MAX_BUFFER_BYTES / ((sample_bytes(info) + _SLOT_BYTES) * unit)
     wanted = _MAX_BUFFER_S if info.sfreq else MAX_BUFFER_BYTES  # the bytes decide
     return max(1, math.floor(min(affordable, wanted)))
 

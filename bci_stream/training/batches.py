@@ -92,8 +92,8 @@ class BatchMaker:
         shortest = min((session.n_tokens for session in sessions), default=0)
         if not window_tokens <= self._n_tokens <= shortest:
             raise ConfigError(
-                f"a stretch of {settings.stretch_s:g} s must hold a window of {window_tokens / 5:g} s and fit "
-                f"the shortest session, {shortest / 5:g} s; choose another stretch_s or longer sessions"
+                f"a stretch of {settings.stretch_s:g} s must hold a window of {window_tokens / 5:g} s "
+                f"and fit in the shortest session, {shortest / 5:g} s; choose another stretch_s or longer sessions"
             )
         self._rng = np.random.default_rng(settings.seed)
         self._deck: list[int] = []

@@ -93,9 +93,8 @@ def fuse_windows(
 ) -> FusionOutput:
     """Fuse the windows that end with token ``ends`` (M,) of row ``rows`` (M,), given ``presence`` (M, 2)."""
     steps = ends[:, None] + torch.arange(1 - network.n_tokens, 1)  # (M, window)
-    windows = [part[rows[:, None], steps] for part in tokens]
-    output: FusionOutput = network.fuse(*windows, presence)
-    return output
+    eeg, eeg_valid, audio, audio_valid = (part[rows[:, None], steps] for part in tokens)
+    return network.fuse(eeg, eeg_valid, audio, audio_valid, presence)
 
 
 @torch.inference_mode()

@@ -1,9 +1,9 @@
 """Fitting a network to labelled sessions.
 
 Whole stretches are encoded once and many windows of them are fused, as in a live run. A modality is
-left out of some windows (Neverova 2016, ModDrop), so that each answers alone through the same network, and each
-has a head and a loss of its own (Wang 2020). What is kept is the running mean of the weights that did
-best on people who were not trained on.
+left out of some windows (ModDrop, Neverova 2016), so that each answers alone through the same network,
+and each has a head and a loss of its own (Wang 2020). What is kept is the running mean of the weights
+that did best on people who were not trained on.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 import torch
@@ -107,7 +108,7 @@ class _Fit:
             pct_start=0.1,
             cycle_momentum=False,
         )
-        mean = get_ema_multi_avg_fn(settings.mean_decay)
+        mean = get_ema_multi_avg_fn(settings.mean_decay)  # type: ignore[no-untyped-call]
         self._mean = AveragedModel(network, multi_avg_fn=mean, use_buffers=True)
         self._loss = nn.CrossEntropyLoss(label_smoothing=settings.label_smoothing)
 
@@ -153,7 +154,7 @@ class _Fit:
     def _check(
         self, step: int, loss: float, valid: Sequence[Session], best: Fitted | None, report: Report
     ) -> Fitted:
-        network: FusionNetwork = self._mean.module
+        network = cast(FusionNetwork, self._mean.module)
         scores = score_sessions(network, valid)
         accuracy = accuracies(scores)
         valid_loss = float(np.mean([scores[name].loss() for name in PATTERNS]))

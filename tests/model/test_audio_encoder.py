@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from bci_stream.model.audio import AudioEncoder, LogMel, mel_filterbank
+from bci_stream.model.audio import AudioEncoder, LogMel, SeparableConv, mel_filterbank
 
 
 @pytest.fixture(scope="module")
@@ -93,6 +93,16 @@ def test_token_is_valid_with_half_its_samples(encoder, n_valid, wanted):
     valid = torch.zeros(1, 3200)
     valid[:, :n_valid] = 1
     assert encode(encoder, torch.randn(1, 3200), valid)[1].item() == wanted
+
+
+@torch.inference_mode()
+def test_a_block_is_zero_where_nothing_was_valid():
+    block = SeparableConv(6, 8, n_taps=5, stride=2).eval()
+    torch.nn.init.constant_(block.norm.bias, 3.0)
+    valid = torch.tensor([[1.0, 1, 0, 0, 0, 1]])
+    y, valid, _ = block(torch.randn(1, 6, 6), valid, torch.zeros(1, 3, 6))
+    assert valid.tolist() == [[1, 0, 1]]
+    assert [bool(row.any()) for row in y[0]] == [True, False, True]
 
 
 def test_slope_is_zero_across_a_gap(encoder):

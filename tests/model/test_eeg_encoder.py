@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from bci_stream.model.eeg import EegEncoder, bandpass_bank
+from bci_stream.model.eeg import EegEncoder, ResidualBlock, bandpass_bank
 
 N_CHANNELS = 6
 
@@ -98,6 +98,18 @@ def test_token_is_valid_with_half_its_samples(encoder, n_valid, wanted):
     valid = torch.zeros(1, 25)
     valid[:, :n_valid] = 1
     assert encode(encoder, torch.randn(1, N_CHANNELS, 25), valid)[1].item() == wanted
+
+
+@torch.inference_mode()
+def test_a_residual_block_gathers_nothing_from_invalid_tokens():
+    block = ResidualBlock(8, dilation=1, dropout=0.0).eval()
+    torch.nn.init.normal_(block.norm.bias)
+    x, valid, history = torch.randn(1, 6, 8), torch.ones(1, 6, 1), torch.zeros(1, 4, 8)
+    valid[:, 2:4] = 0
+    other = torch.where(valid > 0, x, 7.0)
+    (before, past), (after, other_past) = block(x, valid, history), block(other, valid, history)
+    assert torch.equal(before[:, [0, 1, 4, 5]], after[:, [0, 1, 4, 5]])
+    assert torch.equal(past, other_past)
 
 
 def test_other_rates_give_tokens_of_the_same_time():

@@ -82,6 +82,13 @@ def test_attention_agrees_with_torch_s_own():
     assert not weights[~valid[:, None, None].expand_as(weights)].any()
 
 
+def test_nothing_is_gathered_from_an_absent_source():
+    attention, none = CrossAttention(128, 32, 4), torch.zeros(2, 25, 128)
+    gathered, weights = attention(torch.randn(2, 25, 128), none, none[:, :, 0] > 0, torch.zeros(2, 1))
+    assert not gathered.any()
+    assert not weights.any()
+
+
 def test_attention_looks_along_time_and_not_at_other_samples():
     fusion = build_fusion("cross_attention", 128, 0.0)
     eeg, audio = modality(seed=1), modality(seed=2)

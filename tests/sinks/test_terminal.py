@@ -1,5 +1,6 @@
 import io
 import math
+import sys
 from typing import Any
 
 import pytest
@@ -238,6 +239,13 @@ def test_on_a_terminal_there_are_at_most_ten_pictures_a_second() -> None:
             view.update(make_prediction(index), HEALTH, COUNTERS, now_s=50.0 + 0.001 * index)
     n_pictures = file.getvalue().count("bci_stream replay")
     assert n_pictures == 10 + 1  # and the last one once more, left standing by close
+
+
+def test_the_picture_leaves_standard_output_to_others() -> None:
+    before = sys.stdout
+    console = Console(file=io.StringIO(), force_terminal=True, _environ={"TERM": "xterm"})
+    with TerminalView(console, CLASSES):
+        assert sys.stdout is before
 
 
 def test_a_dumb_terminal_gets_plain_lines() -> None:

@@ -77,7 +77,8 @@ def main():
     o = DEFAULTS | json.loads(sys.argv[1])
     configure_lsl(o["session_id"])
     outlet = make_outlet(o)
-    print(outlet.get_info().uid(), flush=True)
+    sys.stdout.write(f"{outlet.get_info().uid()}\n")
+    sys.stdout.flush()
     if o["texts"] is not None:
         send_texts(o, outlet)
     elif o["n_samples"] is not None:

@@ -72,22 +72,12 @@ def test_every_sample_is_delivered_once_in_order(outlet, reader):
     outlet("whole", n_samples=2000, chunk=7)
     r = reader(("eeg", "whole"))
     r.until(lambda: len(r.counted()) >= 2000)
+    # Pulls reuse one buffer: that all is right at the end shows that chunks are copies.
     np.testing.assert_array_equal(r.counted(), np.arange(2000))
     stamps = np.concatenate([chunk.timestamps for chunk in r.chunks("eeg")])
     np.testing.assert_allclose(stamps, 100 + np.arange(2000) / 250, atol=1e-9)
     chunk = r.chunks("eeg")[0]
     assert (chunk.data.dtype, chunk.data.shape[1], chunk.timestamps.dtype) == (np.float32, 8, np.float64)
-
-
-def test_a_chunk_stays_as_it_was_when_more_is_read(outlet, reader):
-    outlet("copied", n_samples=500)
-    r = reader(("eeg", "copied"))
-    r.until(lambda: len(r.chunks("eeg")) > 0)
-    first = r.chunks("eeg")[0]
-    before = first.timestamps.copy(), first.data.copy()
-    r.until(lambda: len(r.counted()) >= 500)
-    np.testing.assert_array_equal(first.timestamps, before[0])
-    np.testing.assert_array_equal(first.data, before[1])
 
 
 def test_a_read_brings_exactly_what_the_window_lacks(outlet, reader):
@@ -256,14 +246,14 @@ def test_an_optional_stream_may_be_absent(outlet, reader):
 
 def test_a_missing_stream_is_named_with_what_is_there(outlet):
     outlet("present")
-    with pytest.raises(StreamNotFoundError, match="no eeg stream matching 'absent'; found .*'present'"):
+    with pytest.raises(StreamNotFoundError, match=r"no eeg stream matching 'absent'; found .*'present'"):
         LslSource([LslRequest("eeg", "absent")], resolve_s=1.0).open()
 
 
 def test_two_that_fit_are_listed(outlet):
     outlet("pair", source_id="left")
     outlet("pair", source_id="right")
-    with pytest.raises(AmbiguousStreamError, match="left.*right|right.*left"):
+    with pytest.raises(AmbiguousStreamError, match=r"left.*right|right.*left"):
         LslSource([LslRequest("eeg", "pair")]).open()
 
 
@@ -277,7 +267,7 @@ def test_a_stream_without_a_rate_is_measured(outlet, reader):
 
 def test_an_irregular_stream_is_refused_with_the_reason(outlet):
     outlet("irregular", sfreq=0.0, rate=20.0, chunk=1, random_stamps=True)
-    with pytest.raises(StreamFormatError, match="'irregular' declares no sampling rate.*jitter"):
+    with pytest.raises(StreamFormatError, match=r"'irregular' declares no sampling rate.*jitter"):
         LslSource([LslRequest("eeg", "irregular")]).open()
 
 

@@ -30,12 +30,12 @@ def test_hostile_headers_are_refused_and_harm_no_other(outlet):
 def test_asking_for_a_hostile_stream_tells_why_not(outlet):
     outlet("no-channels", n_channels=0, labels=[], silent=True)
     with pytest.raises(
-        StreamNotFoundError, match="no eeg stream matching 'no-channels'.*refused:.*'0' channels"
+        StreamNotFoundError, match=r"no eeg stream matching 'no-channels'.*refused:.*'0' channels"
     ):
         LslSource([LslRequest("eeg", "no-channels")], resolve_s=1.5).open()
 
 
-@pytest.mark.parametrize("name", ["it's", 'say "EEG"', "nope' or '1'='1", "<info>&amp;", "名前 ü"])
+@pytest.mark.parametrize("name", ['say "it\'s" <info>&amp; 名前', "nope' or '1'='1"])
 def test_no_name_breaks_out_of_its_quotes(outlet, name):
     outlet(name, source_id=f"{name} id")
     outlet("bystander")
@@ -50,4 +50,4 @@ def test_no_name_breaks_out_of_its_quotes(outlet, name):
 def test_a_quoted_query_finds_nothing_else(outlet):
     outlet("bystander")
     with pytest.raises(StreamNotFoundError, match="bystander"):
-        LslSource([LslRequest("eeg", "nope' or '1'='1")], resolve_s=1.0).open()
+        LslSource([LslRequest("eeg", 'nope" or true() or "')], resolve_s=1.0).open()
