@@ -2,7 +2,7 @@
 
 One thread calls :meth:`LslSource.read` in a loop. A call waits for one stream, and for exactly the
 samples that the next window lacks of it; the other streams are taken as far as they have come, every
-20 ms because liblsl throws away what a stream that dies had not handed over. Stamps stay raw: clock
+25 ms because liblsl throws away what a stream that dies had not handed over. Stamps stay raw: clock
 offsets travel beside them as data.
 """
 
@@ -11,52 +11,24 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
 
-from bci_stream.errors import (
-    AmbiguousStreamError,
-    ConfigError,
-    StreamFormatError,
-    StreamLostError,
-    StreamNotFoundError,
-)
-from bci_stream.messages import AUDIO, EEG, Chunk, Event, StreamInfo
-from bci_stream.sources.binding import MARKERS, Binding, bind_audio, bind_eeg, find_stream
-from bci_stream.sources.lsl_discovery import SETTLE_S, Directory, Survey, and_refused
+from bci_stream.errors import ConfigError, StreamLostError
+from bci_stream.messages import Chunk, Event, StreamInfo
+from bci_stream.sources.binding import Binding
+from bci_stream.sources.lsl_discovery import SETTLE_S, Directory
 from bci_stream.sources.lsl_inlet import BoundInlet, InletStatus
 from bci_stream.sources.lsl_link import local_clock
-from bci_stream.sources.lsl_measure import measure_link, usual_rate
+from bci_stream.sources.lsl_request import LslRequest, bind_requested, check_requests, find_requested
 
-__all__ = ["InletStatus", "LslRequest", "LslSource"]
+__all__ = ["InletStatus", "LslRequest", "LslSource", "join_chunks"]
 
-_ROLES: Final = (EEG, AUDIO, MARKERS)
 _POLL_S: Final = 0.05
 _OPEN_TIMEOUT_S: Final = 5.0
 _CLOSE_TIMEOUT_S: Final = 1.8
-_MEASURE_S: Final = 2.0
-_SLICE_S: Final = 0.05
-
-
-@dataclass(frozen=True, slots=True)
-class LslRequest:
-    """A stream that is wanted.
-
-    Args:
-        role: ``eeg``, ``audio`` or ``markers``.
-        query: which one, as :func:`bci_stream.sources.selection.find_stream` takes it.
-        required: whether to fail without it.
-        channels, pick, unit: for EEG, as :func:`bci_stream.sources.binding.bind_eeg` takes them.
-    """
-
-    role: str
-    query: str | None = None
-    required: bool = True
-    channels: tuple[str, ...] | None = None
-    pick: tuple[str, ...] | None = None
-    unit: str | None = None
+_SLICE_S: Final = 0.025  # the most that a dying stream can take with it
 
 
 class LslSource:
@@ -74,7 +46,9 @@ class LslSource:
     def __init__(
         self, requests: Sequence[LslRequest], *, resolve_s: float = 5.0, stall_s: float = 0.5
     ) -> None:
-        _check(requests, resolve_s, stall_s)
+        check_requests(requests)
+        if not (resolve_s > 0 and stall_s > 0):
+            raise ConfigError(f"resolve_s and stall_s must be positive, got {resolve_s!r} and {stall_s!r}")
         self._requests = tuple(requests)
         self._resolve_s = resolve_s
         self._stall_s = stall_s
@@ -93,7 +67,7 @@ class LslSource:
         directory = Directory()
         chosen = self._choose(directory)
         for request, info in chosen:
-            binding = _bind(request, info, directory)
+            binding = bind_requested(request, info, directory)
             link = directory.link(info)
             self._inlets[request.role] = BoundInlet(binding, link, self._stall_s, self._returned)
         for inlet in self._inlets.values():
@@ -157,7 +131,9 @@ class LslSource:
             survey = directory.survey()
             waited_s = time.monotonic() - started
             settled, final = waited_s >= SETTLE_S, waited_s >= self._resolve_s
-            chosen = [(request, _find(request, survey, settled, final)) for request in self._requests]
+            chosen = [
+                (request, find_requested(request, survey, settled, final)) for request in self._requests
+            ]
             complete = all(info is not None for request, info in chosen if request.required)
             if final or (complete and settled):
                 return [(request, info) for request, info in chosen if info is not None]
@@ -200,70 +176,6 @@ def _joined(group: list[Event]) -> Event:
         np.concatenate([chunk.data for chunk in chunks]),
         chunks[-1].arrival_s,
     )
-
-
-def _check(requests: Sequence[LslRequest], resolve_s: float, stall_s: float) -> None:
-    roles = [request.role for request in requests]
-    if unknown := [role for role in roles if role not in _ROLES]:
-        raise ConfigError(f"no stream role {unknown[0]!r}: choose from {', '.join(_ROLES)}")
-    if len(set(roles)) < len(roles) or not roles:
-        raise ConfigError(
-            f"one stream for each role can be asked for, got roles: {', '.join(roles) or 'none'}"
-        )
-    if not (resolve_s > 0 and stall_s > 0):
-        raise ConfigError(f"resolve_s and stall_s must be positive, got {resolve_s!r} and {stall_s!r}")
-
-
-def _find(request: LslRequest, survey: Survey, settled: bool, final: bool) -> StreamInfo | None:
-    """The requested stream; None where it may still come or need not.
-
-    Several that fit are an error once everybody had time to answer, a missing one when time is up.
-    """
-    try:
-        return find_stream(survey.streams, request.role, request.query)
-    except StreamNotFoundError as error:
-        if final and request.required:
-            raise StreamNotFoundError(f"{error}{and_refused(survey.refused)}") from None
-    except (AmbiguousStreamError, ConfigError):  # a name with "=" reads as a query until its stream is there
-        if settled or final:
-            raise
-    return None
-
-
-def _bind(request: LslRequest, info: StreamInfo, directory: Directory) -> Binding:
-    if request.role == MARKERS:
-        return _bind_markers(info)
-    rate_hz, notes = _rate(request.role, info, directory)
-    if request.role == AUDIO:
-        binding = bind_audio(info, rate_hz)
-    else:
-        binding = bind_eeg(
-            info, channels=request.channels, pick=request.pick, unit=request.unit, sfreq=rate_hz
-        )
-    return replace(binding, notes=binding.notes + notes)
-
-
-def _rate(role: str, info: StreamInfo, directory: Directory) -> tuple[float | None, tuple[str, ...]]:
-    """The rate (Hz) of a stream that declares none, measured; None where the header's serves."""
-    if info.sfreq or info.dtype == "string":
-        return None, ()
-    link = directory.link(info)
-    link.subscribe()
-    seen = measure_link(link, info, _MEASURE_S)
-    if not seen.regular:
-        raise StreamFormatError(
-            f"stream {info.name!r} declares no sampling rate and sent {seen.n_samples} samples in "
-            f"{_MEASURE_S:g} s with {seen.jitter_ms:.0f} ms of jitter, too irregular to serve as {role}: "
-            "set the rate in its program"
-        )
-    rate_hz = usual_rate(seen.sfreq)
-    return rate_hz, (f"stream declares no rate: measured {seen.sfreq:.1f} Hz, taken as {rate_hz:g} Hz",)
-
-
-def _bind_markers(info: StreamInfo) -> Binding:
-    columns = np.arange(info.n_channels, dtype=np.intp)
-    names = info.ch_names or tuple(f"ch{column + 1}" for column in columns)
-    return Binding(MARKERS, info, columns, names, np.ones(info.n_channels), info.sfreq)
 
 
 def _unanswered(inlet: BoundInlet) -> StreamLostError:

@@ -130,7 +130,8 @@ class BoundInlet:
     def lost(self) -> bool:
         """Whether there is nothing to wait for, not even a new connection to adopt."""
         connection = self._connection
-        return (connection is None or connection.link.lost) and self._incoming is None
+        gone = self._incoming is None and (connection is None or connection.link.lost)
+        return gone or self._stopped.is_set()
 
     @property
     def live(self) -> bool:

@@ -29,7 +29,7 @@ from bci_stream.sources.metadata import NUMPY_FORMATS, parse_stream_info
 
 MAX_BUFFER_BYTES: Final = 64_000_000
 ANSWER_TIMEOUT_S: Final = 2.0
-_MAX_BUFFER_S: Final = 12.0  # how long a reader may be held up before samples are lost
+_MAX_BUFFER_S: Final = 360.0  # how long a reader may be held up before samples are lost, bytes permitting
 _RESERVE_S: Final = 5.0  # liblsl sets memory aside for this much of a stream, whatever is asked
 _SAMPLE_OVERHEAD_BYTES: Final = 40
 _SLOT_BYTES: Final = 24  # of liblsl's queue

@@ -1,14 +1,17 @@
 """The LSL source against real outlets in other processes. Nothing sleeps: every wait is on a condition."""
 
+import itertools
 import threading
 import time
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from bci_stream.errors import AmbiguousStreamError, ConfigError, StreamFormatError, StreamNotFoundError
 from bci_stream.messages import Chunk, ClockOffset, Marker
-from bci_stream.sources.lsl import LslRequest, LslSource
+from bci_stream.sources.lsl import LslRequest, LslSource, join_chunks
 from bci_stream.sources.lsl_discovery import list_streams
 
 AUDIO = {
@@ -190,7 +193,7 @@ def test_a_namesake_is_not_taken(outlet, reader):
     true.kill()
     r.until(lambda: r.state() == "lost")
     outlet("twin", source_id="serial-2")
-    assert [info.source_id for info in list_streams(1.0) if info.name == "twin"] == ["serial-2"]
+    assert [info.source_id for info in list_streams(0.6) if info.name == "twin"] == ["serial-2"]
     r.read()
     assert r.state() == "lost"
     back = outlet("twin", source_id="serial-1")
@@ -299,6 +302,44 @@ def test_closing_is_prompt_whatever_the_outlets_do(outlet, reader):
     assert time.monotonic() - started < 10.0  # a hang, not a slow machine
     assert [t.name for t in threading.enumerate() if t.name.startswith("lsl-")] == []
     assert r.source.read({"eeg": 1.0}, timeout_s=0.0) == []
+
+
+EVENTS = st.lists(
+    st.one_of(
+        st.tuples(st.sampled_from(["eeg", "audio"]), st.integers(1, 4)),
+        st.builds(ClockOffset, st.sampled_from(["eeg", "audio"]), st.floats(0, 1), st.floats(0, 1)),
+        st.builds(Marker, st.just("markers"), st.floats(0, 1), st.text(max_size=3)),
+    )
+)
+
+
+def unjoined(events, stream):
+    """A stream's events with every chunk taken apart into samples."""
+    for event in events:
+        if event.stream == stream and isinstance(event, Chunk):
+            yield from zip(event.timestamps.tolist(), event.data.tolist(), strict=True)
+        elif event.stream == stream:
+            yield event
+
+
+@given(EVENTS)
+def test_joining_chunks_changes_no_stream(drawn):
+    events, at = [], 0.0
+    for event in drawn:
+        if isinstance(event, tuple):
+            stream, n = event
+            stamps = at + np.arange(n, dtype=np.float64)
+            event = Chunk(stream, stamps, np.column_stack([stamps, -stamps]).astype(np.float32), at)
+        events.append(event)
+        at += 10.0
+    joined = join_chunks(events)
+    for stream in ("eeg", "audio", "markers"):
+        assert list(unjoined(joined, stream)) == list(unjoined(events, stream))
+        mine = [event for event in joined if event.stream == stream]
+        chunks = [isinstance(event, Chunk) for event in mine]
+        assert not any(a and b for a, b in itertools.pairwise(chunks))
+        arrivals = [event.arrival_s for event in mine if isinstance(event, Chunk)]
+        assert arrivals == sorted(arrivals)
 
 
 def test_closing_before_opening_is_fine():

@@ -8,7 +8,7 @@ from bci_stream.sources.lsl_discovery import list_streams, survey_streams
 def test_full_headers_are_listed_by_name(outlet):
     outlet("list-b")
     outlet("list-a", labels=["x"], n_channels=1, unit="V")
-    a, b = (info for info in list_streams(1.0) if info.name.startswith("list-"))
+    a, b = (info for info in list_streams(0.6) if info.name.startswith("list-"))
     assert (a.name, a.ch_names, a.ch_units) == ("list-a", ("x",), ("V",))
     assert (b.name, b.n_channels, b.sfreq) == ("list-b", 8, 250.0)
     assert b.ch_names[:2] == ("Fp1", "Fp2")
@@ -19,7 +19,7 @@ def test_hostile_headers_are_refused_and_harm_no_other(outlet):
     outlet("too-fast", sfreq=1e6, silent=True)
     outlet("too-wide", n_channels=1024, sfreq=20_000.0, labels=[], silent=True)
     outlet("honest")
-    survey = survey_streams(1.0)
+    survey = survey_streams(0.6)
     assert [info.name for info in survey.streams if info.name != "honest"] == []
     refused = "\n".join(survey.refused)
     assert "'no-channels': its header says '0' channels" in refused

@@ -17,7 +17,7 @@ def header(n_channels, sfreq, dtype="float32"):
 
 
 def linked(name):
-    (info,) = (each for each in list_streams(1.0) if each.name == name)
+    (info,) = (each for each in list_streams(0.6) if each.name == name)
     return link_to(info)
 
 

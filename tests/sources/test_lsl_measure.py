@@ -61,7 +61,7 @@ def test_a_silent_stream_is_neither_regular_nor_a_fault():
 
 def test_a_listed_stream_can_be_measured(outlet):
     outlet("measured", rate=250.0)
-    (info,) = (each for each in list_streams(1.0) if each.name == "measured")
+    (info,) = (each for each in list_streams(0.6) if each.name == "measured")
     seen = measure_stream(info, 1.0)
     assert seen.sfreq == pytest.approx(250, rel=1e-4)
     assert seen.jitter_ms < 0.01
