@@ -236,6 +236,17 @@ def simulate(
     command.run(settings, name, seconds, scope, session_id)
 
 
+@app.command("train-demo")
+def train_demo(
+    out: Annotated[Path, typer.Argument(help="where to write the bundle (.bci)")],
+    seed: Annotated[int, typer.Option(help="of the simulated people and of the training")] = 1,
+) -> None:
+    """Train the demo bundle again, on simulated people."""
+    from apps import train_demo as command
+
+    command.run(out, seed)
+
+
 @bundle_app.command("info")
 def bundle_info(
     path: Annotated[Path | None, typer.Argument(help="bundle (.bci); the demo bundle if absent")] = None,

@@ -93,7 +93,7 @@ class BatchMaker:
         if not window_tokens <= self._n_tokens <= shortest:
             raise ConfigError(
                 f"a stretch of {settings.stretch_s:g} s must hold a window of {window_tokens / 5:g} s "
-                f"and fit in the shortest session, {shortest / 5:g} s; choose another stretch_s or longer sessions"
+                f"and fit in the shortest session, {shortest / 5:g} s; change stretch_s or the sessions"
             )
         self._rng = np.random.default_rng(settings.seed)
         self._deck: list[int] = []
