@@ -68,6 +68,12 @@ def names_of(text: str | None) -> tuple[str, ...] | None:
     return tuple(name.strip() for name in text.split(",") if name.strip()) if text else None
 
 
+def _worded(error: Exception) -> str:
+    """What the parser has to say, in one line."""
+    text = error.format_message() if hasattr(error, "format_message") else str(error)
+    return text.splitlines()[0] if text.strip() else "no command: see bci-stream --help"
+
+
 @app.callback()
 def _root(
     debug: Annotated[bool, typer.Option("--debug", help="show a traceback with an error")] = False,
@@ -284,7 +290,7 @@ def main() -> None:
     try:
         app(standalone_mode=False)
     except _CommandError as error:
-        fail(getattr(error, "message", "") or "no command: see bci-stream --help")
+        fail(_worded(error))
         sys.exit(2)
     except BciStreamError as error:
         if debug:

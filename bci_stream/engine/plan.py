@@ -109,8 +109,8 @@ def _plan_eeg(spec: StreamSpec, contract: Contract, fit: str, mains_hz: float) -
 
         mix = reference_matrix(eeg.channels, eeg.reference) @ mix
     notch = mains_hz if eeg.notch == "auto" else eeg.notch
-    if notch is not None and notch >= eeg.lowpass_hz + 10.0:
-        notch = None  # the low-pass takes it away
+    if notch is not None and notch >= min(eeg.lowpass_hz + 10.0, spec.sfreq / 2):
+        notch = None  # the low-pass takes it away, or the stream cannot hold it
     sos = design_sos(spec.sfreq, eeg.highpass_hz, eeg.lowpass_hz, notch)
     return StreamPlan(
         spec,
@@ -134,7 +134,7 @@ def _fit_electrodes(have: Sequence[str], want: Sequence[str], fit: str) -> tuple
         for row, name in enumerate(want):
             mix[row, lower.index(name.casefold())] = 1.0
         return mix, 0.0
-    if fit == "exact":
+    if fit == "exact" or _unnamed(have):
         raise BundleMismatchError(_missing_text(have, want, missing))
     from bci_stream.dsp.splines import interpolation_matrix
 
@@ -144,11 +144,14 @@ def _fit_electrodes(have: Sequence[str], want: Sequence[str], fit: str) -> tuple
         raise BundleMismatchError(f"cannot interpolate the model's electrodes: {error}") from error
 
 
+def _unnamed(names: Sequence[str]) -> bool:
+    return all(name.startswith("ch") and name[2:].isdigit() for name in names)
+
+
 def _missing_text(have: Sequence[str], want: Sequence[str], missing: Sequence[str]) -> str:
-    unnamed = all(name.startswith("ch") and name[2:].isdigit() for name in have)
     advice = (
         f"the stream names no electrodes: name its {len(have)} channels in order with --channels Fp1,Fp2,…"
-        if unnamed
+        if _unnamed(have)
         else "use --fit interpolate to make them from the electrodes present, or a bundle for this montage"
     )
     shown = ", ".join(missing[:8]) + (", …" if len(missing) > 8 else "")

@@ -47,7 +47,6 @@ def test_import_is_light():
         (["replay", "x.xdf", "--mains", "55"], "50 or 60"),
         (["replay", "x.xdf", "--bundle", "no.bci"], "no.bci"),
         (["bundle", "info", "no.bci"], "no.bci"),
-        (["bundle", "verify", "README.md"], "README.md"),
         (["simulate", "--seconds", "-3"], "--seconds -3"),
         (["simulate", "--session-id", "two words\nand more"], "session"),
         (["frobnicate"], "frobnicate"),
@@ -81,6 +80,13 @@ def test_the_demo_bundle_is_sound():
     checks = [json.loads(line) for line in result.out.splitlines()]
     assert checks
     assert all(check["passed"] for check in checks)
+
+
+def test_what_is_no_bundle_fails_its_check():
+    result = bci("bundle", "verify", "README.md")
+    assert result.code == 2
+    assert "FAILED" in result.out
+    assert "error: bundle README.md fails" in result.err
 
 
 def test_bundle_info_says_what_it_is():

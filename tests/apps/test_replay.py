@@ -50,7 +50,7 @@ def test_recordings_with_electrodes_or_voice_are_classified(path, options, stood
 @pytest.mark.parametrize(
     ("path", "words"),
     [
-        (XDF_DEV / "minimal.xdf", "--channels"),
+        (XDF_DEV / "minimal.xdf", "10 Hz"),
         (XDF_DEV / "empty_streams.xdf", "neither EEG nor audio"),
         (XDF_DEV / "eeglab_test.xdf", "--channels"),
         (XDF_DEV / "magicblink_handSix.xdf", "--channels"),
