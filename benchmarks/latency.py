@@ -114,7 +114,9 @@ def _table(setup: Setup, task: Task, results: dict[str, list[dict[str, Any]]], b
     rows = [_row(NAMES[name], each, first) for name, each in figures.items()]
     notes = []
     if "lookahead_ms" in first:
-        notes.append(f"ours waits {first['lookahead_ms']:.1f} ms of samples beyond the window's end by design")
+        notes.append(
+            f"ours waits {first['lookahead_ms']:.1f} ms of samples beyond the window's end by design"
+        )
     if task.name != WINDOWS.name:
         notes.append(
             f"its filter delays 10 Hz by {first.get('filter_delay_ms', 0):.1f} ms, inference takes "

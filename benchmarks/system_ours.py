@@ -10,13 +10,13 @@ import pylsl
 
 from apps.choice import ModelChoice, StreamChoice, load_model, prepare
 from apps.live import open_source
-from benchmarks.recorder import Recorder
-from benchmarks.setups import WINDOWS, Setup, Task
 from bci_stream.engine.pipeline import Outcome, Pipeline
 from bci_stream.engine.session import Session
 from bci_stream.engine.warm import warm_up
 from bci_stream.messages import AUDIO, EEG, Chunk, Event
 from bci_stream.sources.lsl import LslSource
+from benchmarks.recorder import Recorder
+from benchmarks.setups import WINDOWS, Setup, Task
 
 
 class _Watched:

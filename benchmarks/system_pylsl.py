@@ -1,4 +1,4 @@
-"""A plain pylsl and numpy loop, as a careful reader of tutorials writes it: block for a hop, roll a buffer."""
+"""A plain pylsl and numpy loop, as tutorials teach it: block for a hop, roll a buffer."""
 
 from __future__ import annotations
 

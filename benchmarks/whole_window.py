@@ -12,10 +12,10 @@ import torch
 from numpy.typing import NDArray
 from scipy.signal import resample_poly, sosfilt
 
-from benchmarks.setups import Setup
 from bci_stream.dsp.filters import design_sos
 from bci_stream.dsp.reference import reference_matrix
 from bci_stream.model.bundle import load_bundle
+from benchmarks.setups import Setup
 
 
 class WholeWindow:

@@ -25,6 +25,7 @@ from bci_stream.messages import (
     Chunk,
     ClockOffset,
     Event,
+    Gap,
     Marker,
     Prediction,
     StreamWindow,
@@ -32,7 +33,7 @@ from bci_stream.messages import (
 )
 from bci_stream.timeline.clock import ClockTrack, Piece
 from bci_stream.timeline.grid import GridTrack
-from bci_stream.timeline.windows import WindowSchedule, WindowSettings, gaps_of, row_at, samples_per
+from bci_stream.timeline.windows import WindowSchedule, WindowSettings, row_at, samples_per
 
 if TYPE_CHECKING:  # the model brings torch, which windows alone do not need
     from bci_stream.engine.decide import Decider
@@ -239,9 +240,8 @@ class Pipeline:
         start_s = round(end_s - self.settings.window_s, 9)
         first, stop = row_at(start_s, grid.sfreq), self._row(role, index)
         data, mask, marks = grid.view(first, stop)
-        n_bad = int(np.count_nonzero(mask))
-        gaps = gaps_of(mask, first, grid.sfreq) if n_bad else ()
-        coverage = 1.0 - n_bad / max(1, len(mask))
+        gaps = tuple(Gap(a / grid.sfreq, b / grid.sfreq) for a, b in grid.gaps(first, stop))
+        coverage = 1.0 - grid.n_bad(first, stop) / max(1, len(mask))
         return StreamWindow(role, grid.sfreq, start_s, end_s, data, mask, marks, coverage, gaps)
 
     def _row(self, role: str, index: int) -> int:

@@ -9,6 +9,8 @@ handed out is rewritten: samples that come after their window was closed are cou
 
 from __future__ import annotations
 
+from collections import deque
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -16,7 +18,30 @@ from bci_stream.messages import Flag, FloatArray, MaskArray, TimeArray
 from bci_stream.timeline.ring import Ring
 
 _N_PHASES = 512
+_BEGINNING = -(2**62)
 _BLOCK_ROWS = 4096
+
+
+class _Runs:
+    """Stretches ``[first, stop)`` of grid rows, in order; those before a row can be forgotten."""
+
+    def __init__(self) -> None:
+        self._runs: deque[tuple[int, int]] = deque()
+
+    def add(self, first: int, stop: int) -> None:
+        """Append a stretch that begins where or after the newest one ends."""
+        if self._runs and self._runs[-1][1] == first:
+            first = self._runs.pop()[0]
+        self._runs.append((first, stop))
+
+    def forget_before(self, row: int) -> None:
+        """Drop what lies wholly before ``row``."""
+        while self._runs and self._runs[0][1] <= row:
+            self._runs.popleft()
+
+    def within(self, first: int, stop: int) -> list[tuple[int, int]]:
+        """The parts inside ``[first, stop)``."""
+        return [(max(a, first), min(b, stop)) for a, b in self._runs if a < stop and b > first]
 
 
 def sinc_table(cutoff: float, zero_crossings: int) -> NDArray[np.float64]:
@@ -76,6 +101,7 @@ class GridTrack:
         self._out_mask = np.empty(_BLOCK_ROWS, np.uint8)
         self._out_marks = np.empty((_BLOCK_ROWS, n_channels), np.uint8)
         self._rings: tuple[Ring, Ring, Ring] | None = None
+        self._gaps, self._bad = _Runs(), _Runs()
         self._gap_end = 0
         self._finished = False
         self._sealed_s = -np.inf
@@ -169,6 +195,18 @@ class GridTrack:
         data, mask, marks = self._rings
         return data.view(first, stop), mask.view(first, stop)[:, 0], marks.view(first, stop)
 
+    def gaps(self, first: int, stop: int) -> list[tuple[int, int]]:
+        """The stretches of rows ``[first, stop)`` for which nothing was delivered."""
+        if self._rings is None or stop <= self._rings[0].start:
+            return [(first, stop)]
+        return self._gaps.within(first, stop)
+
+    def n_bad(self, first: int, stop: int) -> int:
+        """How many of rows ``[first, stop)`` carry any flag; the cost does not grow with their number."""
+        if self._rings is None or stop <= self._rings[0].start:
+            return stop - first
+        return sum(b - a for a, b in self._bad.within(first, stop))
+
     def _blank(self, n: int) -> tuple[FloatArray, MaskArray, MaskArray]:
         return (
             np.zeros((n, self._n_channels), np.float32),
@@ -186,6 +224,8 @@ class GridTrack:
             Ring(self._capacity, self._n_channels, np.uint8, start),
         )
         self._rings[1].fill(self._capacity, Flag.GAP)
+        self._gaps.add(_BEGINNING, start)
+        self._bad.add(_BEGINNING, start)
 
     def _resample(self, rows: int) -> tuple[int, int]:
         n, status, gap_end = self._kn.resample(
@@ -205,12 +245,28 @@ class GridTrack:
             self._out_mask[:rows],
             self._out_marks[:rows],
         )
+        self._note_flags(self._out_mask[:n])
         self._ring(0).append(self._out[:n])
         self._ring(1).append(self._out_mask[:n, None])
         self._ring(2).append(self._out_marks[:n])
         return status, gap_end
 
+    def _note_flags(self, mask: MaskArray) -> None:
+        """Remember which of the rows to come are flagged, before they are appended."""
+        flagged = np.flatnonzero(mask)
+        if len(flagged):
+            for run in np.split(flagged, np.flatnonzero(np.diff(flagged) > 1) + 1):
+                self._bad.add(self.end + int(run[0]), self.end + int(run[-1]) + 1)
+        self._forget()
+
+    def _forget(self) -> None:
+        self._gaps.forget_before(self.end - self._capacity)
+        self._bad.forget_before(self.end - self._capacity)
+
     def _write_gap(self, n: int) -> None:
+        self._gaps.add(self.end, self.end + n)
+        self._bad.add(self.end, self.end + n)
+        self._forget()
         self._ring(0).fill(n, 0)
         self._ring(1).fill(n, Flag.GAP)
         self._ring(2).fill(n, 0)

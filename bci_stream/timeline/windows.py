@@ -13,7 +13,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from bci_stream.errors import ConfigError
-from bci_stream.messages import Flag, Gap, MaskArray
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,13 +80,3 @@ class WindowSchedule:
         """The window was handed out (or everything before ``index`` holds nothing): go on."""
         if self.next_index is not None:
             self.next_index = self.next_index + 1 if index is None else max(index, self.next_index)
-
-
-def gaps_of(mask: MaskArray, first_index: int, sfreq: float) -> tuple[Gap, ...]:
-    """The stretches of a window's mask (n,) in which nothing was delivered."""
-    missing = (mask & Flag.GAP) != 0
-    if not missing.any():
-        return ()
-    edges = np.flatnonzero(np.diff(np.concatenate(([False], missing, [False])).astype(np.int8)))
-    starts, stops = edges[::2] + first_index, edges[1::2] + first_index
-    return tuple(Gap(a / sfreq, b / sfreq) for a, b in zip(starts.tolist(), stops.tolist(), strict=True))

@@ -70,6 +70,25 @@ def test_a_gap_is_marked_where_it_is_and_holds_zeros():
     assert track.end == pytest.approx(500, abs=1)
 
 
+@given(cuts(900))
+@settings(max_examples=30)
+def test_the_list_of_gaps_says_what_the_mask_says(pieces):
+    track = GridTrack(250, 125, 3, 2000, zero_crossings=4, settle_s=0.1)
+    for piece in pieces:
+        pushed(track, TIMES[piece], VALUES[piece], BREAKS[piece], MARKS[piece])
+        track.advance(10**9)
+    if not track.started:
+        return
+    track.seal(track.end + 30)
+    for first, stop in ((track.end - 1200, track.end), (track.end - 300, track.end - 7)):
+        _, mask, _ = track.view(first, stop)
+        listed = np.zeros(len(mask), bool)
+        for a, b in track.gaps(first, stop):
+            listed[a - first : b - first] = True
+        np.testing.assert_array_equal(listed, (mask & Flag.GAP) != 0)
+        assert track.n_bad(first, stop) == np.count_nonzero(mask)
+
+
 def test_marks_of_samples_between_two_instants_are_not_lost():
     times = np.arange(0, 2, 0.001)
     marks = np.zeros((len(times), 2), np.uint8)

@@ -1,9 +1,7 @@
-import numpy as np
 import pytest
 
 from bci_stream.errors import ConfigError
-from bci_stream.messages import Flag
-from bci_stream.timeline.windows import WindowSchedule, WindowSettings, gaps_of, samples_per
+from bci_stream.timeline.windows import WindowSchedule, WindowSettings, samples_per
 
 
 def test_a_window_waits_for_every_stream():
@@ -49,13 +47,3 @@ def test_a_hop_that_the_grid_does_not_divide_is_refused():
     assert samples_per(0.2, 125, "a hop") == 25
     with pytest.raises(ConfigError, match="not a whole number"):
         samples_per(0.2, 128, "a hop")
-
-
-def test_gaps_are_listed_with_their_times():
-    mask = np.zeros(10, np.uint8)
-    mask[2:4] = Flag.GAP
-    mask[5] = Flag.SETTLING
-    mask[9] = Flag.GAP
-    gaps = gaps_of(mask, 100, 10.0)
-    assert [(g.t_start, g.t_end) for g in gaps] == [(10.2, 10.4), (10.9, 11.0)]
-    assert gaps_of(np.zeros(5, np.uint8), 0, 10.0) == ()

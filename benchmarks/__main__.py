@@ -1,0 +1,58 @@
+"""``python -m benchmarks [latency|replay|stages|xdf|startup …] [--quick] [--json FILE]``."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+from collections.abc import Callable
+from pathlib import Path
+
+from benchmarks import latency, replay, stages, startup, xdf
+from benchmarks.report import Report, show
+
+
+def benchmarks(quick: bool) -> dict[str, Callable[[], Report]]:
+    """What can be run, by name; ``quick`` is for trying them out, not for figures."""
+    options = latency.LatencyOptions()
+    if quick:
+        options = latency.LatencyOptions(
+            setups=options.setups[:1],
+            tasks=options.tasks[:1],
+            systems=("ours", "pylsl"),
+            rounds=1,
+            seconds=1.0,
+        )
+    return {
+        "latency": lambda: latency.run(options),
+        "replay": lambda: replay.run((10.0,) if quick else (120.0, 1200.0)),
+        "stages": lambda: stages.run(0.02 if quick else 0.3),
+        "xdf": lambda: xdf.run(10.0 if quick else 120.0),
+        "startup": lambda: startup.run(1 if quick else 5),
+    }
+
+
+def main() -> None:
+    """Run what was asked for, print tables, write figures."""
+    parser = argparse.ArgumentParser(prog="benchmarks", description=__doc__)
+    parser.add_argument("names", nargs="*", help="latency replay stages xdf startup; all if none")
+    parser.add_argument("--quick", action="store_true", help="seconds only, to see that everything runs")
+    parser.add_argument("--json", type=Path, help="write the figures here too")
+    asked = parser.parse_args()
+    table = benchmarks(asked.quick)
+    unknown = set(asked.names) - set(table)
+    if unknown:
+        parser.error(f"no benchmark {', '.join(sorted(unknown))}; there are {', '.join(table)}")
+    print(f"Python {platform.python_version()}, {platform.platform()}; ratios are to bci_stream, same run")
+    figures = {}
+    for name in asked.names or table:
+        report = table[name]()
+        for part in report.tables:
+            show(part)
+        figures[name] = report.figures
+    if asked.json:
+        asked.json.write_text(json.dumps(figures, indent=1))
+
+
+if __name__ == "__main__":
+    main()
