@@ -126,7 +126,7 @@ def _window_growth(seconds: float, figures: dict[str, object]) -> Table:
             choice = ModelChoice(full_size_bundle(corner.folder, SMALL.n_channels, window_s), mains_hz=50.0)
             prepared = prepare(choice, load_model(choice), specs)
             pipeline = Pipeline(prepared.plans, prepared.settings, prepared.predictor)
-            feed = [event for event in events(SMALL, window_s + 4 + 60 * min(1.0, seconds))]
+            feed = list(events(SMALL, window_s + 4 + 60 * min(1.0, seconds)))
             for event in feed:
                 pipeline.feed(event)
             assert prepared.predictor is not None

@@ -24,8 +24,8 @@ class MneLsl:
     def measure(self, recorder: Recorder) -> dict[str, float]:
         """Connect and run until the recorder has enough."""
         task = self._task
-        eeg = StreamLSL(task.window_s, name="BenchEEG").connect(timeout=5.0)
-        audio = StreamLSL(task.window_s, name="BenchAudio").connect(timeout=5.0)
+        eeg = StreamLSL(task.window_s, name="BenchEEG").connect(timeout=20.0)
+        audio = StreamLSL(task.window_s, name="BenchAudio").connect(timeout=20.0)
         hop = round(task.hop_s * self._setup.sfreq)
         last: int | None = None
         goes_on = True

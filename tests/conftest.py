@@ -16,7 +16,7 @@ def lsl_isolation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     configure_lsl(session_id)
     path = tmp_path_factory.mktemp("lsl") / "lsl_api.cfg"
     # With the scope "machine" alone, liblsl 1.17 (in LabRecorder) finds one outlet of several, or none.
-    path.write_text(lsl_config_text(session_id).replace("[lab]", "[lab]\nKnownPeers = {127.0.0.1}"))
+    path.write_text(lsl_config_text(session_id))
     before = os.environ.get("LSLAPICFG")
     os.environ["LSLAPICFG"] = str(path)
     yield session_id

@@ -163,7 +163,10 @@ class Pipeline:
             return
         self._decider.swap(predictor, self._recent_hops(predictor.warm_up_hops))
 
-    # ---------------------------------------------------------------------------------------------
+    def rehearse(self) -> None:
+        """Change nothing, but have the model's code and weights in the processor's caches."""
+        if self._decider is not None:
+            self._decider.predictor.rehearse()
 
     def _run(self, wall_s: float = -np.inf) -> Iterator[Outcome]:
         """Settle rows and close windows until nothing more can be done."""

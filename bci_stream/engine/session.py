@@ -20,6 +20,7 @@ from bci_stream.errors import BciStreamError
 from bci_stream.messages import Chunk, Event, Prediction, Window
 
 READ_TIMEOUT_S = 0.1
+PREPARE_S = 0.025  # the last samples of a hop are pulled apart from the rest, so that little is left to do
 _RECENT = 512  # latencies kept for the percentiles
 
 
@@ -131,7 +132,16 @@ class Session:
             self.error, self._state = error, "failed"
 
     def _turn(self) -> None:
-        events = self._source.read(self._pipeline.missing_s(), READ_TIMEOUT_S)
+        """Pull most of a hop and do its work early, then pull its last samples and answer at once."""
+        missing_s = self._pipeline.missing_s()
+        early = max(missing_s.values(), default=0.0) > 1.5 * PREPARE_S
+        if early:
+            missing_s = {role: left_s - PREPARE_S for role, left_s in missing_s.items()}
+        self._take(self._source.read(missing_s, READ_TIMEOUT_S))
+        if early:
+            self._pipeline.rehearse()
+
+    def _take(self, events: list[Event]) -> None:
         for event in events:
             arrival_s = event.arrival_s if isinstance(event, Chunk) else float("nan")
             for outcome in self._pipeline.step(event):

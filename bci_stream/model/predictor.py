@@ -156,6 +156,13 @@ class StreamingPredictor:
                         None if samples is None else samples[part], None if valid is None else valid[part]
                     )
 
+    def rehearse(self) -> None:
+        """Do a hop's work and forget it: nothing changes, but code and weights are in the caches."""
+        with torch.inference_mode():
+            for track in (self._eeg, self._audio):
+                track.encode(track.samples, track.valid, track.state)
+        self.predict()
+
     def warm_up(self, hops: Iterable[Hop]) -> None:
         """Start from these hops instead of from nothing.
 

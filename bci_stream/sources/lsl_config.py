@@ -34,4 +34,6 @@ def lsl_config_text(session_id: str, scope: Scope = "machine") -> str:
         )
     if scope not in get_args(Scope):
         raise ConfigError(f"the LSL scope must be one of {', '.join(get_args(Scope))}; got {scope!r}")
-    return f"[lab]\nSessionID = {session_id}\n[multicast]\nResolveScope = {scope}\n[log]\nlevel = -3\n"
+    # Multicast alone does not reach every outlet of a machine from an older liblsl; a direct question does.
+    peers = "KnownPeers = {127.0.0.1}\n" if scope == "machine" else ""
+    return f"[lab]\n{peers}SessionID = {session_id}\n[multicast]\nResolveScope = {scope}\n[log]\nlevel = -3\n"
