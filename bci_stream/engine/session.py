@@ -136,7 +136,7 @@ class Session:
         missing_s = self._pipeline.missing_s()
         early = max(missing_s.values(), default=0.0) > 1.5 * PREPARE_S
         if early:
-            missing_s = {role: left_s - PREPARE_S for role, left_s in missing_s.items()}
+            missing_s = {role: max(0.0, left_s - PREPARE_S) for role, left_s in missing_s.items()}
         self._take(self._source.read(missing_s, READ_TIMEOUT_S))
         if early:
             self._pipeline.rehearse()

@@ -105,3 +105,21 @@ def test_replay_settles_what_is_left_at_the_end():
     ends = [o.window.t_end for o in replay(events, pipeline())]
     newest = max(float(e.timestamps[-1]) for e in events if isinstance(e, Chunk) and len(e.timestamps))
     assert ends[-1] == pytest.approx(np.round(newest / 0.2) * 0.2)
+
+
+def test_a_rehearsal_changes_nothing(bundle):
+    """The model's work may be done in advance for warmth; the answers are the same bits."""
+    from bci_stream.engine.plan import plan_for_contract, window_settings
+    from bci_stream.model.predictor import StreamingPredictor
+
+    said = []
+    for rehearse in (False, True):
+        plans = plan_for_contract(specs(), bundle.contract)
+        runs = Pipeline(plans, window_settings(bundle.contract), StreamingPredictor(bundle))
+        logits = []
+        for event in recorded(4.0):
+            if rehearse:
+                runs.rehearse()
+            logits += [p.logits for p in runs.feed(event)]
+        said.append(logits)
+    assert said[0] == said[1]
