@@ -110,12 +110,22 @@ def replay(
     windows: Annotated[
         bool, typer.Option("--windows", help="print the windows too, not only predictions")
     ] = False,
+    publish: Annotated[
+        bool, typer.Option("--publish", help="send the recording out as live LSL streams, do not classify it")
+    ] = False,
+    scope: Scope = None,
+    session_id: SessionId = None,
     json: Json = False,
 ) -> None:
     """Run a recording through the very pipeline of a live session."""
     from apps import replay as command
     from apps.choice import ModelChoice, StreamChoice
 
+    if publish:
+        from apps import republish
+
+        republish.run(file, command.speed_of(speed), scope, session_id)
+        return
     command.run(
         command.ReplayOptions(
             file=file,

@@ -39,7 +39,7 @@ class ReplayOptions:
 
 def run(options: ReplayOptions) -> None:
     """Replay and print; raises BciStreamError for what cannot be replayed."""
-    speed = _speed(options.speed)
+    speed = speed_of(options.speed)
     bundle = load_model(options.model)
     with XdfRecording.open(options.file) as recording:
         bound = bind_recording(recording, options.streams, any_numeric=bundle is None)
@@ -66,7 +66,8 @@ def run(options: ReplayOptions) -> None:
             warn(warning)
 
 
-def _speed(text: str) -> float | None:
+def speed_of(text: str) -> float | None:
+    """Times real time; None for "max". Raises ConfigError for what is no speed."""
     if text == "max":
         return None
     try:
