@@ -57,7 +57,7 @@ def test_a_session_hands_every_window_to_the_sinks_and_stops_cleanly():
     source, sink = ListedSource(recorded(3.0)), Kept()
     session = Session(source, pipeline(), [sink], lambda: 1000.0)
     session.start()
-    wait_until(lambda: len(sink.windows) >= 14)
+    wait_until(lambda: len(sink.windows) >= 14 and session.snapshot().health[EEG].n_samples == 750)
     session.stop()
     assert not session.running
     assert source.closed.is_set()
