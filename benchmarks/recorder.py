@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import resource
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pylsl
@@ -18,7 +19,14 @@ def cpu_s() -> float:
 
 
 def peak_rss_mb() -> float:
-    """The most memory that this process ever held."""
+    """The most memory that this process ever held.
+
+    On Linux ``ru_maxrss`` starts with what the parent held at the fork, so the kernel's own mark is read.
+    """
+    status = Path("/proc/self/status")
+    if status.exists():
+        (line,) = (line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
+        return float(line.split()[1]) / 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
