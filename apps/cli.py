@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from apps.cli_training import register
 from apps.console import fail
 from bci_stream.errors import BciStreamError
 
@@ -292,6 +293,15 @@ def version() -> None:
     from apps.version import run
 
     run()
+
+
+register(app)
+
+
+def script(command: str) -> None:
+    """Entry point of a command's own file: ``python apps/train.py …`` is ``bci-stream train …``."""
+    sys.argv.insert(1, command)
+    main()
 
 
 def main() -> None:

@@ -10,6 +10,8 @@
     │   ├── StreamFormatError      its header or samples cannot be used
     │   └── StreamLostError        it went away and did not come back
     ├── RecordingError             an XDF file that cannot be read
+    ├── CorpusError                training data that are not what they should be; names the file
+    ├── ResultError                a result directory or checkpoint that cannot be read, or that differs
     └── BundleError                a model bundle that cannot be used
         ├── BundleCorruptError     missing, truncated, altered or of another format version
         └── BundleMismatchError    sound, but made for other channels, rates or units
@@ -46,6 +48,14 @@ class StreamLostError(StreamError):
 
 class RecordingError(BciStreamError):
     """A recording cannot be read at all."""
+
+
+class CorpusError(BciStreamError):
+    """A file of training data is missing, unreadable, or not what its corpus promises."""
+
+
+class ResultError(BciStreamError):
+    """A result directory or a checkpoint cannot be read or written, or belongs to another run."""
 
 
 class BundleError(BciStreamError):

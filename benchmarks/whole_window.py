@@ -52,5 +52,5 @@ class WholeWindow:
         audio_in = torch.from_numpy(np.ascontiguousarray(audio[-n_audio:], np.float32)).unsqueeze(0)
         eeg_valid, audio_valid, presence = self._valid
         with torch.inference_mode():
-            output = self._program(eeg_in, eeg_valid, audio_in, audio_valid, presence)
+            output = self._program([eeg_in, audio_in], [eeg_valid, audio_valid], presence)
         return np.asarray(output[1].numpy()[0])

@@ -8,6 +8,7 @@ import numpy as np
 
 from bci_stream.engine.hops import HopMaker
 from bci_stream.engine.plan import StreamPlan
+from bci_stream.errors import BundleMismatchError
 from bci_stream.messages import AUDIO, EEG, Latency, Prediction, StreamWindow, Window
 from bci_stream.model.predictor import Hop, RawPrediction, StreamingPredictor
 
@@ -38,12 +39,23 @@ class Decider:
         return self._predictor
 
     def reset(self) -> None:
-        """Forget everything: what comes next is unconnected."""
-        self._predictor.reset()
+        """What comes next is unconnected, but of the same person."""
+        self._predictor.reconnect()
 
     def swap(self, predictor: StreamingPredictor, hops: list[Mapping[str, StreamWindow]]) -> None:
-        """Answer with another predictor from now on, once it is warm from these recent hops."""
-        predictor.warm_up([self._hops.hop(parts) for parts in hops])
+        """Answer with another predictor from now on, once it is warm from these recent hops.
+
+        Raises:
+            BundleMismatchError: its bundle wants other signals or windows than this session makes.
+        """
+        mine, other = self._predictor.bundle.contract, predictor.bundle.contract
+        for part in ("eeg", "audio", "window_s", "hop_s", "modalities"):
+            if getattr(mine, part) != getattr(other, part):
+                raise BundleMismatchError(
+                    f"cannot swap to {predictor.bundle.path}: its {part} differs from this session's bundle;"
+                    " end the session and start one with it"
+                )
+        predictor.warm_up([self._hops.hop(parts, learn=False) for parts in hops], self._predictor)
         self._predictor = predictor
 
     def decide(self, window: Window, *, fuse: bool = True) -> Prediction | None:
@@ -71,9 +83,9 @@ class Decider:
             confidence=float(raw.probs[best]) if stood_on else 0.0,
             stood_on=stood_on,
             coverage=dict(raw.coverage),
-            heads={EEG: tuple(raw.eeg_logits.tolist()), AUDIO: tuple(raw.audio_logits.tolist())},
+            heads={name: tuple(logits.tolist()) for name, logits in raw.heads.items()},
             interpolated=self._interpolated if EEG in stood_on else 0.0,
-            gate=raw.gate,
+            gate=raw.gate.get(AUDIO, float("nan")),
             bundle_sha256=bundle.sha256,
             latency=Latency(algorithmic_s=self._delay_s, inference_ms=inference_ms),
             tags=self._tags(window, stood_on),

@@ -1,6 +1,7 @@
-"""From a window's arrays to what the model is fed: the newest hop, on the model's electrodes.
+"""From a window's arrays to what the model is fed: the newest hop, on the model's electrodes, aligned.
 
-Live runs, replays and training all come through here, so they cannot differ.
+Live runs, replays and training all come through here, so they cannot differ. The alignment to a person is
+slow state: it outlives gaps and models, and is dropped by :meth:`HopMaker.reset` for somebody else.
 """
 
 from __future__ import annotations
@@ -30,21 +31,35 @@ class HopMaker:
             from bci_stream.dsp.spatial import SpatialMix
 
             self._mix = SpatialMix(matrix)
+        self._alignment = None
+        if EEG in plans and plans[EEG].align:
+            from bci_stream.dsp.alignment import EuclideanAlignment
+
+            n_channels = len(plans[EEG].spec.ch_names) if self._mix is None else self._mix.n_out
+            self._alignment = EuclideanAlignment(n_channels, plans[EEG].sfreq)
+
+    def reset(self) -> None:
+        """Somebody else: forget how this person's EEG was aligned."""
+        if self._alignment is not None:
+            self._alignment.reset()
 
     def newest(self, window: Window) -> Hop:
-        """The last hop of a window."""
+        """The last hop of a window; the alignment takes it in."""
         return self.hop({role: _tail(part, self._hop_n[role]) for role, part in window.streams.items()})
 
-    def hop(self, parts: Mapping[str, StreamWindow]) -> Hop:
-        """One hop from exactly that hop's part of each stream."""
-        eeg, eeg_valid = self._eeg(parts[EEG]) if EEG in parts else (None, None)
+    def hop(self, parts: Mapping[str, StreamWindow], *, learn: bool = True) -> Hop:
+        """One hop from exactly that hop's part of each stream; ``learn``: the alignment takes it in."""
+        eeg, eeg_valid = self._eeg(parts[EEG], learn) if EEG in parts else (None, None)
         audio, audio_valid = _audio(parts[AUDIO]) if AUDIO in parts else (None, None)
         return Hop(eeg, eeg_valid, audio, audio_valid)
 
-    def _eeg(self, part: StreamWindow) -> tuple[FloatArray, FloatArray]:
+    def _eeg(self, part: StreamWindow, learn: bool) -> tuple[FloatArray, FloatArray]:
         bad_share = ((part.marks & _BAD) != 0).mean(axis=1)
         valid = ((part.mask == 0) & (bad_share <= _BAD_SHARE)).astype(np.float32)
-        return (self._mix.step(part.data) if self._mix is not None else part.data), valid
+        data = self._mix.step(part.data) if self._mix is not None else part.data
+        if self._alignment is not None:
+            data = self._alignment.step(data, valid) if learn else self._alignment.apply(data)
+        return data, valid
 
 
 def _audio(part: StreamWindow) -> tuple[FloatArray, FloatArray]:

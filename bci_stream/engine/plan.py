@@ -29,7 +29,8 @@ class StreamPlan:
 
     ``sfreq``: grid rate in Hz. ``sos``: causal filter at the device's rate, or None. ``mix``:
     (n_model, n_device) float64 from the device's electrodes to the model's, or None. ``interpolated``:
-    share of the model's electrodes made from others. ``delay_s``: the filter's group delay at 10 Hz.
+    share of the model's electrodes made from others. ``align``: Euclidean alignment to the person.
+    ``delay_s``: the filter's group delay at 10 Hz.
     """
 
     spec: StreamSpec
@@ -40,6 +41,7 @@ class StreamPlan:
     settle_s: float = 0.0
     mix: NDArray[np.float64] | None = None
     interpolated: float = 0.0
+    align: bool = False
     delay_s: float = 0.0
     notes: tuple[str, ...] = ()
 
@@ -73,13 +75,14 @@ def plan_for_contract(
     """
     if fit not in ("exact", "interpolate"):
         raise ConfigError(f"--fit {fit!r} is unknown: use exact or interpolate")
-    plans = {}
-    if EEG in specs:
+    plans: dict[str, StreamPlan] = {}
+    if EEG in specs and EEG in contract.modalities:
         plans[EEG] = _plan_eeg(specs[EEG], contract, fit, mains_hz)
-    if AUDIO in specs:
+    if AUDIO in specs and AUDIO in contract.modalities:
         plans[AUDIO] = _plan_audio(specs[AUDIO], contract)
     if not plans:
-        raise BundleMismatchError("the model needs an EEG or an audio stream, and neither is bound")
+        wanted, bound = " or ".join(contract.modalities), ", ".join(specs) or "none"
+        raise BundleMismatchError(f"the model needs a stream of {wanted}; bound are: {bound}")
     return plans
 
 
@@ -121,6 +124,7 @@ def _plan_eeg(spec: StreamSpec, contract: Contract, fit: str, mains_hz: float) -
         settle_s=SETTLE_S,
         mix=np.ascontiguousarray(mix),
         interpolated=interpolated,
+        align=eeg.alignment == "euclidean",
         delay_s=group_delay_s(sos, spec.sfreq, 10.0),
     )
 

@@ -1,4 +1,4 @@
-"""The voice encoder: log-mel spectrogram and its slope, then strided convolutions, one token per 200 ms."""
+"""The voice encoder: log-mel spectrogram, its statistics and strided convolutions, one token per 200 ms."""
 
 import math
 from typing import Final
@@ -6,11 +6,20 @@ from typing import Final
 import torch
 from torch import Tensor, nn
 
-from bci_stream.model.layers import AttentionPooling, MaskedBatchNorm, depthwise, share_valid, split_history
+from bci_stream.model.layers import (
+    AttentionPooling,
+    MaskedBatchNorm,
+    RunningNorm,
+    depthwise,
+    share_valid,
+    split_history,
+)
 
 SFREQ_HZ = 16000
 N_FFT = 512
 N_MELS = 64
+FRAMES_PER_TOKEN = 20
+LOG_MEL_MEAN, LOG_MEL_STD = -4.0, 4.0  # of speech at a usual level: where normalisation starts
 
 
 def mel_filterbank(n_mels: int = N_MELS, low_hz: float = 20.0, high_hz: float = 8000.0) -> Tensor:
@@ -31,10 +40,7 @@ def _mel(hz: float) -> float:
 
 
 class LogMel(nn.Module):
-    """Causal log-mel frames: 25 ms every 10 ms, each ending with the hop that completes it.
-
-    ``mean`` and ``std`` (n_mels,) normalise; training sets them from its data.
-    """
+    """Causal log-mel frames: 25 ms every 10 ms, each ending with the hop that completes it."""
 
     frame: Final[int] = 400  #: samples: 25 ms
     frame_hop: Final[int] = 160  #: samples: 10 ms
@@ -42,21 +48,17 @@ class LogMel(nn.Module):
     power_floor: Final[float] = 1e-6  #: keeps the logarithm of digital silence finite
     window: Tensor
     filterbank: Tensor
-    mean: Tensor
-    std: Tensor
 
     def __init__(self) -> None:
         super().__init__()
         self.register_buffer("window", torch.hann_window(self.frame, periodic=True), persistent=False)
         self.register_buffer("filterbank", mel_filterbank(), persistent=False)
-        self.register_buffer("mean", torch.full((N_MELS,), -4.0))
-        self.register_buffer("std", torch.full((N_MELS,), 4.0))
 
     def forward(self, x: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
         """Frames of ``x`` (B, 240 + F * 160), of which ``valid`` (same shape) says what may be used.
 
-        Returns normalised log-mels (B, F, n_mels), zero where less than half of a frame was valid,
-        and that validity (B, F).
+        Returns log-mels (B, F, n_mels), zero where less than half of a frame was valid, and that
+        validity (B, F).
         """
         frames = x.unfold(1, self.frame, self.frame_hop) * self.window  # (B, F, 400)
         share = valid.unfold(1, self.frame, self.frame_hop).mean(2)  # (B, F)
@@ -64,8 +66,7 @@ class LogMel(nn.Module):
         power = spectrum.real.square() + spectrum.imag.square()
         mel = torch.matmul(power, self.filterbank) / share.clamp(min=0.5).unsqueeze(2)
         frame_valid = (share >= 0.5).to(x.dtype)
-        log_mel = (torch.log(mel + self.power_floor) - self.mean) * (1.0 / self.std)
-        return log_mel * frame_valid.unsqueeze(2), frame_valid
+        return torch.log(mel + self.power_floor) * frame_valid.unsqueeze(2), frame_valid
 
 
 class SeparableConv(nn.Module):
@@ -104,36 +105,110 @@ class SeparableConv(nn.Module):
         return normalized
 
 
+def mean_by_token(frames: Tensor, valid: Tensor, frames_per_token: int) -> Tensor:
+    """Mean of each token's valid frames: (B, n * f, F), (B, n * f) -> (B, n, F); zeros where none is."""
+    weights = valid.reshape(valid.size(0), -1, 1, frames_per_token)
+    grouped = frames.reshape(weights.size(0), weights.size(1), frames_per_token, frames.size(2))
+    return torch.matmul(weights, grouped).squeeze(2) / weights.sum(3).clamp(min=1.0)
+
+
+def change_since(lag: int, mel: Tensor, frame_valid: Tensor, history: Tensor) -> Tensor:
+    """Change (B, F, n_mels) of each band since ``lag`` frames ago, zero unless both frames are valid.
+
+    ``history``: (B, P, n_mels + 1), the P >= ``lag`` frames before ``mel`` and their validity.
+    """
+    joined, _ = split_history(torch.cat((mel, frame_valid.unsqueeze(2)), dim=2), history)
+    before = joined.narrow(1, history.size(1) - lag, mel.size(1))
+    both = frame_valid.unsqueeze(2) * before[:, :, mel.size(2) :]
+    return (mel - before[:, :, : mel.size(2)]) * both
+
+
+class BandStatistics(nn.Module):
+    """What each mel band did within a token, mapped linearly: its mean, extremes and rate of change.
+
+    Functionals of acoustic features tell emotions apart across speakers (GeMAPS, Eyben 2016, IEEE Trans.
+    Affective Computing 7:190). Here each is a mean over frames, so that its mean over tokens is that of the
+    utterance: instead of percentiles, what lies more than a standard deviation above, and below.
+
+    Args:
+        n_bands: mel bands.
+        n_out: features of a token.
+        frames_per_token: frames of a token.
+    """
+
+    n_kinds: Final[int] = 5  #: of statistics
+    extreme: Final[float] = 1.0  #: standard deviations
+
+    def __init__(self, n_bands: int, n_out: int, frames_per_token: int) -> None:
+        super().__init__()
+        self.frames_per_token = frames_per_token
+        self.norm = MaskedBatchNorm(self.n_kinds * n_bands)
+        self.mix = nn.Linear(self.n_kinds * n_bands, n_out, bias=False)
+        nn.init.normal_(self.mix.weight, std=(self.n_kinds * n_bands) ** -0.5)
+
+    def forward(self, mel: Tensor, step: Tensor, slope: Tensor, valid: Tensor) -> Tensor:
+        """Features (B, n, n_out) of standardised frames ``mel`` (B, n * f, n_bands); zero for no frame.
+
+        ``step``, ``slope``: same shape, the change since one frame and since two. ``valid``: (B, n * f).
+        """
+        high, low = torch.relu(mel - self.extreme), torch.relu(-mel - self.extreme)
+        kinds = torch.cat((mel, high, low, slope.abs(), step.abs()), dim=2)
+        kinds = mean_by_token(kinds, valid, self.frames_per_token)
+        token_valid = valid.reshape(valid.size(0), -1, self.frames_per_token).amax(2)
+        mixed: Tensor = self.mix(self.norm(kinds, token_valid) * token_valid.unsqueeze(2))
+        return mixed
+
+
 class AudioEncoder(nn.Module):
-    """Mono voice at 16 kHz in [-1, 1] to one token per 200 ms.
+    """Mono voice at 16 kHz in [-1, 1] to one token per 200 ms: statistics of its spectrum, and convolutions.
+
+    Three quarters of a token are :class:`BandStatistics`, the rest comes from :class:`SeparableConv` blocks.
+    ``mean`` and ``std`` (n_mels,) normalise what comes out of the front end; training sets them from data.
 
     Args:
         width: size of a token.
+        normalize: give each mel band by its running mean and spread first.
+        dropout: of tokens' features, in training.
     """
 
     samples_per_token: Final[int] = 3200
     n_mels: Final[int] = N_MELS
+    frames_per_token: Final[int] = FRAMES_PER_TOKEN
     slope_frames: Final[int] = 2  #: the slope is taken over 20 ms
+    n_front_states: Final[int] = 3  #: of the state: the part of what learns nothing
+    mean: Tensor
+    std: Tensor
 
-    def __init__(self, width: int = 128) -> None:
+    def __init__(self, width: int = 128, normalize: bool = False, dropout: float = 0.0) -> None:
         super().__init__()
-        self.width = width
+        self.width, self.normalize, self.dropout = width, normalize, dropout
         self.log_mel = LogMel()
+        self.running = RunningNorm(N_MELS, FRAMES_PER_TOKEN, LOG_MEL_MEAN, LOG_MEL_STD)
+        self.register_buffer("mean", torch.full((N_MELS,), 0.0 if normalize else LOG_MEL_MEAN))
+        self.register_buffer("std", torch.full((N_MELS,), 1.0 if normalize else LOG_MEL_STD))
+        n_moving = width // 4
         blocks = (
-            SeparableConv(2 * N_MELS, 88, n_taps=5, stride=2),
-            SeparableConv(88, 120, n_taps=5, stride=2),
-            SeparableConv(120, width, n_taps=9, stride=5),
+            SeparableConv(2 * N_MELS, 32, n_taps=5, stride=2),
+            SeparableConv(32, 32, n_taps=5, stride=2),
+            SeparableConv(32, n_moving, n_taps=9, stride=5),
         )
+        self.statistics = BandStatistics(N_MELS, width - n_moving, FRAMES_PER_TOKEN)
         self.blocks = nn.ModuleList(blocks)
         self.histories = [(block.n_taps - block.stride, block.n_in) for block in blocks]
+        #: Tokens before one that it still depends on, running normalisation aside.
+        self.reach_tokens = 2
+        #: Which parts of the state know the person rather than the last seconds.
+        self.slow_states = [2]
         self.pool = AttentionPooling(width)
 
+    @torch.jit.export
     def initial_state(self, batch: int) -> list[Tensor]:
-        """State before the first sample: nothing was valid."""
-        like = self.log_mel.mean
+        """State before the first sample: the front end's three, the slope's, the blocks'."""
+        like = self.mean
         state = [
             like.new_zeros([batch, self.log_mel.frame - self.log_mel.frame_hop]),
             like.new_zeros([batch, self.log_mel.frame - self.log_mel.frame_hop]),
+            like.new_zeros([batch, 1, 2 * self.n_mels + 1]),
             like.new_zeros([batch, self.slope_frames, self.n_mels + 1]),
         ]
         state.extend([like.new_zeros([batch, n_past, n_in]) for n_past, n_in in self.histories])
@@ -145,24 +220,57 @@ class AudioEncoder(nn.Module):
         ``x``: (B, n * 3200) in [-1, 1]. ``valid``: (B, n * 3200), 1 or 0.
         Returns tokens (B, n, width), their validity (B, n) 1 or 0, and the state to go on from.
         """
+        mel, frame_valid, new_state = self.front(x, valid, state)
+        tokens, histories = self.encode_features(mel, frame_valid, state[self.n_front_states :])
+        new_state.extend(histories)
+        token_valid = (share_valid(valid, self.samples_per_token) >= 0.5).to(tokens.dtype)
+        return tokens, token_valid, new_state
+
+    @torch.jit.export
+    def front(self, x: Tensor, valid: Tensor, state: list[Tensor]) -> tuple[Tensor, Tensor, list[Tensor]]:
+        """What learns nothing: samples and validity as in :meth:`forward` to log-mel frames (B, 20 n, 64).
+
+        Returns them, their validity (B, 20 n), and the next state of this part.
+        """
         samples, sample_history = split_history(torch.where(valid > 0.5, x, 0.0), state[0])
         sample_valid, valid_history = split_history(valid, state[1])
         mel, frame_valid = self.log_mel(samples, sample_valid)
-        y, mel_history = self.with_slope(mel, frame_valid, state[2])  # (B, 20 n, 128)
-        new_state = [sample_history, valid_history, mel_history]
+        running = state[2]
+        if self.normalize:
+            mel, running = self.running(mel, frame_valid, running)
+        return mel, frame_valid, [sample_history, valid_history, running]
+
+    def encode_features(
+        self, mel: Tensor, frame_valid: Tensor, histories: list[Tensor]
+    ) -> tuple[Tensor, list[Tensor]]:
+        """What comes after the front end: frames (B, 20 n, 64), validity, states -> (B, n, width), states."""
+        mel = (mel - self.mean) * (1.0 / self.std) * frame_valid.unsqueeze(2)
+        step = change_since(1, mel, frame_valid, histories[0])
+        y, history = self.with_slope(mel, frame_valid, histories[0])  # (B, 20 n, 128)
+        new_histories = [history]
+        statistics = self.statistics(mel, step, y[:, :, self.n_mels :], frame_valid)
         for i, block in enumerate(self.blocks):
-            y, frame_valid, history = block(y, frame_valid, state[3 + i])
-            new_state.append(history)
-        token_valid = (share_valid(valid, self.samples_per_token) >= 0.5).to(y.dtype)
-        return y, token_valid, new_state
+            y, frame_valid, history = block(y, frame_valid, histories[1 + i])
+            new_histories.append(history)
+        tokens = torch.cat((statistics, y), dim=2)
+        if self.training:
+            tokens = nn.functional.dropout(tokens, self.dropout)
+        return tokens, new_histories
+
+    def encode_prepared(self, features: Tensor, valid: Tensor, there: Tensor) -> Tensor:
+        """Tokens (B, n, width) of whole sessions whose front end was run before, for training.
+
+        ``features``: (B, n, 20, 64) log-mel frames, ``valid``: (B, n, 20), ``there``: (B, n).
+        """
+        state = self.initial_state(features.size(0))[self.n_front_states :]
+        tokens, _ = self.encode_features(features.flatten(1, 2), valid.flatten(1), state)
+        return tokens
 
     def with_slope(self, mel: Tensor, frame_valid: Tensor, history: Tensor) -> tuple[Tensor, Tensor]:
         """Append the change since 20 ms ago, zero unless both frames are valid.
 
         ``history``: (B, 2, n_mels + 1), the two frames before and their validity.
         """
-        joined, history = split_history(torch.cat((mel, frame_valid.unsqueeze(2)), dim=2), history)
-        before = joined[:, : mel.size(1)]
-        both = frame_valid.unsqueeze(2) * before[:, :, self.n_mels :]
-        slope = (mel - before[:, :, : self.n_mels]) * both
+        slope = change_since(self.slope_frames, mel, frame_valid, history)
+        _, history = split_history(torch.cat((mel, frame_valid.unsqueeze(2)), dim=2), history)
         return torch.cat((mel, slope), dim=2), history

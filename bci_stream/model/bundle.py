@@ -81,7 +81,7 @@ def export_bundle(network: FusionNetwork, contract: Contract, path: str | Path) 
     """
     path = Path(path)
     weights = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
-    contract = _complete(contract, weights["temperatures"])
+    contract = _complete(contract, network.head_names, weights["temperatures"])
     try:
         fresh = restore_network(contract, weights)
     except ValueError as error:
@@ -101,14 +101,15 @@ def export_bundle(network: FusionNetwork, contract: Contract, path: str | Path) 
     return sha256_hex(data)
 
 
-def _complete(contract: Contract, temperatures: Tensor) -> Contract:
-    fused, eeg, audio = temperatures.tolist()
+def _complete(contract: Contract, heads: tuple[str, ...], temperatures: Tensor) -> Contract:
+    fused, *others = temperatures.tolist()
     versions = {
         "bci_stream": __version__,
         "python": platform.python_version(),
         "torch": version("torch"),
     }
-    filled = {"temperatures": Temperatures(fused=fused, eeg=eeg, audio=audio), "versions": versions}
+    tempered = Temperatures(fused=fused, heads=dict(zip(heads, others, strict=True)))
+    filled = {"temperatures": tempered, "versions": versions}
     return contract.model_copy(update=filled)
 
 
@@ -225,12 +226,7 @@ def verify_bundle(path: str | Path, *, trust: bool = False) -> list[Check]:
 def describe_bundle(bundle: Bundle) -> dict[str, Any]:
     """What ``bundle info`` shows: the contract, the sizes, the hash, and which program would run."""
     network = bundle.network
-    sizes = {
-        "eeg": network.eeg,
-        "audio": network.audio,
-        "fusion": network.fusion,
-        "classifier": network.classifier,
-    }
+    sizes = {**network.encoders, "fusion": network.fusion, "classifier": network.classifier}
     return {
         "path": str(bundle.path),
         "sha256": bundle.sha256,

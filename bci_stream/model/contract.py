@@ -6,11 +6,12 @@ does not know is an error, never a guess.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-FORMAT_VERSION: Final = 1
+FORMAT_VERSION: Final = 2
 TOKEN_S = 0.2  #: seconds that one token stands for
 DEFAULT_CLASSES = ("neutral", "sadness", "anger", "happiness", "calm")  # the order of EAV (Lee 2024)
 
@@ -25,7 +26,11 @@ class _Part(BaseModel):
 
 
 class EegContract(_Part):
-    """The EEG that the model was trained on: channels in order, rate, unit, reference and filters."""
+    """The EEG that the model was trained on: channels in order, rate, unit, reference and filters.
+
+    ``alignment``: "euclidean" whitens each person by the covariance so far (He and Wu 2020).
+    ``normalization``: "running" gives band powers by their running mean and spread.
+    """
 
     channels: tuple[Name, ...] = Field(min_length=1, max_length=512)
     sfreq: Positive = 125.0
@@ -34,6 +39,8 @@ class EegContract(_Part):
     highpass_hz: Positive = 1.0
     lowpass_hz: Positive = 45.0
     notch: Literal["auto"] | Positive | None = "auto"
+    alignment: Literal["none", "euclidean"] = "none"
+    normalization: Literal["none", "running"] = "none"
 
     @field_validator("channels")
     @classmethod
@@ -56,35 +63,40 @@ class EegContract(_Part):
 
 
 class AudioContract(_Part):
-    """The voice: 16 kHz mono in [-1, 1]. This version knows one front end."""
+    """The voice: 16 kHz mono in [-1, 1]. This version knows one front end.
+
+    ``normalization``: "running" gives each mel band by its running mean and spread.
+    """
 
     sfreq: Literal[16000] = 16000
     n_mels: Literal[64] = 64
     frame_s: Annotated[float, Field(ge=0.025, le=0.025)] = 0.025
     hop_s: Annotated[float, Field(ge=0.01, le=0.01)] = 0.01
+    normalization: Literal["none", "running"] = "none"
 
 
 class Architecture(_Part):
     """Which network, and its sizes; see :class:`~bci_stream.model.network.FusionNetwork`."""
 
     name: Literal["causal-tokens"] = "causal-tokens"
+    eeg_front: Literal["learned", "bandpower"] = "learned"
     n_filters: Annotated[int, Field(ge=1, le=512)] = 96
     n_taps: Annotated[int, Field(ge=3, le=1023)] = 63
     width: Annotated[int, Field(ge=32, le=512, multiple_of=32)] = 128
     hidden: Annotated[int, Field(ge=8, le=2048)] = 256
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.2
+    audio_dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
 
 
 class Temperatures(_Part):
     """Logits are divided by these before the softmax, so that confidence means accuracy (Guo 2017)."""
 
     fused: Positive = 1.0
-    eeg: Positive = 1.0
-    audio: Positive = 1.0
+    heads: dict[str, Positive] = Field(default_factory=dict)
 
-    def in_order(self) -> list[float]:
-        """As the network keeps them: fused, EEG, voice."""
-        return [self.fused, self.eeg, self.audio]
+    def in_order(self, names: Sequence[str]) -> list[float]:
+        """As the network keeps them: fused, then each head of ``names``."""
+        return [self.fused, *(self.heads.get(name, 1.0) for name in names)]
 
 
 class Training(_Part):
@@ -105,7 +117,7 @@ class Contract(_Part):
     ``created``: ISO 8601, given by whoever exports.
     """
 
-    format_version: Literal[1] = FORMAT_VERSION
+    format_version: Literal[2] = FORMAT_VERSION
     classes: tuple[Name, ...] = Field(default=DEFAULT_CLASSES, min_length=2, max_length=100)
     eeg: EegContract
     audio: AudioContract = AudioContract()
@@ -113,7 +125,7 @@ class Contract(_Part):
     hop_s: Annotated[float, Field(ge=0.2, le=60)] = TOKEN_S
     lateness_s: Annotated[float, Field(ge=0, le=60)] = 0.3
     min_coverage: Annotated[float, Field(ge=0, le=1)] = 0.5
-    fusion: Literal["late", "concat", "gated", "cross_attention"] = "concat"
+    fusion: Literal["late", "concat", "gated", "cross_attention", "bottleneck", "adaptive"] = "concat"
     modalities: tuple[Literal["eeg", "audio"], ...] = Field(
         default=("eeg", "audio"), min_length=1, max_length=2
     )

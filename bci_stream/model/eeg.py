@@ -1,10 +1,4 @@
-"""The EEG encoder: learned sub-band log-power, then causal temporal convolutions, one token per 200 ms.
-
-The front end is a filter bank that learns where (a 1x1 spatial filter) and in which band (a depthwise
-temporal filter) to look, followed by the logarithm of the power over the last second: a learnable form
-of differential entropy (Duan 2013), in the order of ShallowConvNet (Schirrmeister 2017) with the spatial
-filter first, which is the same function at a fraction of the cost.
-"""
+"""The EEG encoder: log power, then causal temporal convolutions, one token per 200 ms."""
 
 import math
 from typing import Final
@@ -12,31 +6,10 @@ from typing import Final
 import torch
 from torch import Tensor, nn
 
-from bci_stream.model.layers import (
-    AttentionPooling,
-    MaskedBatchNorm,
-    depthwise,
-    depthwise_fft,
-    share_valid,
-    split_history,
-)
+from bci_stream.model.eeg_fronts import LearnedFront, build_eeg_front
+from bci_stream.model.layers import AttentionPooling, depthwise, share_valid, split_history
 
-TOKEN_HZ = 5  #: tokens per second, of both modalities
-SCALE_PER_UV = 0.1  #: brings EEG of some 10 µV to about 1
 DILATIONS = (1, 1, 2, 2)  #: of the residual blocks: together they reach 5 s back
-
-
-def bandpass_bank(
-    n_filters: int, n_taps: int, sfreq: float, low_hz: float = 4.0, high_hz: float = 45.0
-) -> Tensor:
-    """Gabor-like filters of unit gain, centres spaced evenly in log frequency: (n_taps, n_filters)."""
-    centres_hz = torch.logspace(math.log10(low_hz), math.log10(high_hz), n_filters)
-    time_s = (torch.arange(n_taps) - (n_taps - 1) / 2).unsqueeze(1) / sfreq
-    window = torch.hann_window(n_taps + 2, periodic=False)[1:-1].unsqueeze(1)
-    carrier = torch.cos(2 * math.pi * time_s * centres_hz)
-    taps = window * carrier
-    taps = taps - window * (taps.sum(0) / window.sum())  # no gain at 0 Hz
-    return taps / (taps * carrier).sum(0)
 
 
 class ResidualBlock(nn.Module):
@@ -51,6 +24,8 @@ class ResidualBlock(nn.Module):
         self.norm = nn.LayerNorm(width)
         self.taps = nn.Parameter(torch.randn(self.n_taps, width) / math.sqrt(self.n_taps))
         self.pointwise = nn.Linear(width, width)
+        nn.init.zeros_(self.pointwise.weight)  # a block begins as nothing (He 2019): near linear
+        nn.init.zeros_(self.pointwise.bias)
 
     def forward(self, x: Tensor, valid: Tensor, history: Tensor) -> tuple[Tensor, Tensor]:
         """(B, n, D), ``valid`` (B, n, 1), (B, 4 * dilation, D) -> the same shapes without ``valid``."""
@@ -69,15 +44,13 @@ class EegEncoder(nn.Module):
     Args:
         n_channels: electrodes, in the contract's order.
         sfreq: sampling rate in Hz, a multiple of 5.
-        n_filters: spatial-temporal filters.
-        n_taps: length of the temporal filters in samples.
+        n_filters: spatial-temporal filters of the learned front end.
+        n_taps: length of the front end's temporal filters in samples.
         width: size of a token.
         dropout: within the residual blocks, in training.
+        front: one of :data:`~bci_stream.model.eeg_fronts.EEG_FRONTS`.
+        normalize: running normalisation of band powers.
     """
-
-    power_tokens: Final[int] = 5  #: power is averaged over this many tokens: one second
-    power_floor: Final[float] = 1e-4  #: keeps the logarithm of a flat channel finite
-    scale_per_uv: Tensor
 
     def __init__(
         self,
@@ -87,29 +60,27 @@ class EegEncoder(nn.Module):
         n_taps: int = 63,
         width: int = 128,
         dropout: float = 0.2,
+        front: str = "learned",
+        normalize: bool = False,
     ) -> None:
         super().__init__()
-        self.n_channels, self.n_filters, self.n_taps, self.width = n_channels, n_filters, n_taps, width
-        self.samples_per_token = round(sfreq / TOKEN_HZ)
-        self.register_buffer("scale_per_uv", torch.tensor(SCALE_PER_UV))
-        self.spatial = nn.Parameter(torch.randn(n_channels, n_filters) / math.sqrt(n_channels))
-        self.temporal = nn.Parameter(bandpass_bank(n_filters, n_taps, sfreq))
-        self.norm = MaskedBatchNorm(n_filters)
-        self.project = nn.Linear(n_filters, width)
+        self.width = width
+        self.front = build_eeg_front(front, n_channels, sfreq, n_filters, n_taps, normalize)
+        self.samples_per_token = self.front.samples_per_token
+        self.project = nn.Linear(self.front.n_features, width)
         self.blocks = nn.ModuleList(ResidualBlock(width, dilation, dropout) for dilation in DILATIONS)
         self.histories = [(ResidualBlock.n_taps - 1) * dilation for dilation in DILATIONS]
-        #: Tokens before one that it still depends on.
-        self.reach_tokens = sum(self.histories) + self.power_tokens - 1
-        self.reach_tokens += math.ceil((n_taps - 1) / self.samples_per_token)
+        #: Tokens before one that it still depends on, running normalisation aside.
+        self.reach_tokens = sum(self.histories) + self.front.reach_tokens
+        #: Which parts of the state know the person rather than the last seconds.
+        self.slow_states = [2] if front == "bandpower" else []
         self.pool = AttentionPooling(width)
 
+    @torch.jit.export
     def initial_state(self, batch: int) -> list[Tensor]:
-        """State before the first sample: nothing was valid."""
-        like = self.spatial
-        state = [
-            like.new_zeros([batch, self.n_taps - 1, self.n_filters]),
-            like.new_zeros([batch, self.power_tokens - 1, self.n_filters + 1]),
-        ]
+        """State before the first sample: nothing was valid; the front end's, then the blocks'."""
+        state = self.front.initial_state(batch)
+        like = self.project.weight
         state.extend([like.new_zeros([batch, n_past, self.width]) for n_past in self.histories])
         return state
 
@@ -119,43 +90,33 @@ class EegEncoder(nn.Module):
         ``x``: (B, C, n * samples_per_token) µV. ``valid``: (B, n * samples_per_token), 1 or 0.
         Returns tokens (B, n, width), their validity (B, n) 1 or 0, and the state to go on from.
         """
-        good = valid > 0.5
-        x = torch.where(good.unsqueeze(1), x, 0.0).transpose(1, 2)  # (B, T, C)
-        y = torch.matmul(x, self.spatial * self.scale_per_uv)  # (B, T, filters)
-        y, filter_history = split_history(y, state[0])
-        y = self.filter_in_time(y, valid)  # (B, T, filters)
-        power, energy_history = self.mean_power(y, valid, state[1])  # (B, n, filters)
-        tokens = self.project(torch.log(power + self.power_floor))  # (B, n, width)
-        token_valid = (share_valid(valid, self.samples_per_token) >= 0.5).to(tokens.dtype)
-        new_state = [filter_history, energy_history]
-        for i, block in enumerate(self.blocks):
-            tokens, history = block(tokens, token_valid.unsqueeze(2), state[2 + i])
-            new_state.append(history)
+        n_front = len(state) - len(self.histories)
+        features, new_state = self.front(x, valid, state[:n_front])
+        token_valid = (share_valid(valid, self.samples_per_token) >= 0.5).to(features.dtype)
+        tokens, histories = self.encode_features(features, token_valid, state[n_front:])
+        new_state.extend(histories)
         return tokens, token_valid, new_state
 
-    def filter_in_time(self, y: Tensor, valid: Tensor) -> Tensor:
-        """Band-pass and normalise: (B, n_taps - 1 + T, filters) -> (B, T, filters)."""
-        if self.training:
-            return self.filter_for_training(y, valid)
-        scale, shift = self.norm.affine()
-        return depthwise(y, self.temporal * scale, 1, 1) + shift
+    def encode_features(
+        self, features: Tensor, token_valid: Tensor, histories: list[Tensor]
+    ) -> tuple[Tensor, list[Tensor]]:
+        """What comes after the front end: (B, n, F), (B, n), the blocks' states -> (B, n, width), states."""
+        tokens = self.project(features)  # (B, n, width)
+        new_histories: list[Tensor] = []
+        for i, block in enumerate(self.blocks):
+            tokens, history = block(tokens, token_valid.unsqueeze(2), histories[i])
+            new_histories.append(history)
+        return tokens, new_histories
 
-    @torch.jit.unused
-    def filter_for_training(self, y: Tensor, valid: Tensor) -> Tensor:
-        """The same by FFT, normalised by the batch."""
-        normalized: Tensor = self.norm(depthwise_fft(y, self.temporal), valid)
-        return normalized
+    def encode_prepared(self, features: Tensor, valid: Tensor, there: Tensor) -> Tensor:
+        """Tokens (B, n, width) of whole sessions whose fixed part was done before, for training.
 
-    def mean_power(self, y: Tensor, valid: Tensor, history: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean square over the valid samples of the second that ends with each token.
-
-        ``history``: (B, 4, filters + 1), the energy and the count of the four tokens before.
+        ``features``: (B, n, samples_per_token, C) µV, zero where not valid, or band powers (B, n, 5 C);
+        ``valid``: the same without the last axis; ``there``: (B, n). See :class:`training.sessions.Part`.
         """
-        per_token = valid.reshape(valid.size(0), -1, 1, self.samples_per_token)  # (B, n, 1, samples)
-        square = y.square().reshape(per_token.size(0), per_token.size(1), self.samples_per_token, y.size(2))
-        energy = torch.matmul(per_token, square).squeeze(2)  # (B, n, filters)
-        energy = torch.cat((energy, per_token.sum(3)), dim=2)  # (B, n, filters + 1)
-        joined, history = split_history(energy, history)
-        total = joined.unfold(1, self.power_tokens, 1).sum(3)  # (B, n, filters + 1)
-        count = total.narrow(2, self.n_filters, 1).clamp(min=1.0)
-        return total.narrow(2, 0, self.n_filters) / count, history
+        state = self.initial_state(features.size(0))
+        n_front = len(state) - len(self.histories)
+        if isinstance(self.front, LearnedFront):
+            features, _ = self.front.log_power(features.flatten(1, 2), valid.flatten(1), state[:n_front])
+        tokens, _ = self.encode_features(features, there, state[n_front:])
+        return tokens

@@ -105,11 +105,15 @@ class MaskedBatchNorm(nn.Module):
 
 
 class AttentionPooling(nn.Module):
-    """Weighted mean of the valid tokens; the weights come from the tokens (Lin 2017, one hop)."""
+    """Weighted mean of the valid tokens plus some of their spread; the weights come from the tokens.
+
+    Lin 2017 (one hop) and, for the spread, Okabe 2018, here added feature by feature instead of appended.
+    """
 
     def __init__(self, width: int) -> None:
         super().__init__()
         self.score = nn.Linear(width, 1)
+        self.spread = nn.Parameter(torch.full((width,), 0.1))
 
     def forward(self, tokens: Tensor, valid: Tensor) -> Tensor:
         """Pool (B, N, D) by ``valid`` (B, N) bool to (B, D); zeros where no token is valid.
@@ -118,4 +122,66 @@ class AttentionPooling(nn.Module):
         """
         score = self.score(tokens).squeeze(2)
         weights = torch.softmax(score.masked_fill(valid.logical_not(), -1e4), dim=1)
-        return torch.bmm(weights.unsqueeze(1), tokens).squeeze(1)
+        mean = torch.bmm(weights.unsqueeze(1), tokens).squeeze(1)
+        square = torch.bmm(weights.unsqueeze(1), tokens.square()).squeeze(1)
+        spread = torch.sqrt((square - mean.square()).clamp(min=0.0) + 1e-6) - 1e-3
+        return mean + self.spread * spread
+
+
+class RunningNorm(nn.Module):
+    """Each feature by its mean and spread in this session so far, forgetting slowly.
+
+    Causal: the statistics of a token's frames include that token and nothing after it. They begin at
+    ``prior_mean`` and ``prior_std``, which count like ``prior_tokens`` of signal, so that the first
+    seconds are not blown up. A new person starts from a new state. (Viikki and Laurila 1998, section 3,
+    with a prior.)
+
+    Args:
+        n_features: features, each on its own.
+        frames_per_token: frames of one token; its statistics move once a token.
+        prior_mean: where the mean starts.
+        prior_std: where the spread starts.
+        prior_tokens: weight of that start.
+        memory_tokens: time constant of forgetting; 1500 tokens are five minutes, longer than most moods.
+    """
+
+    def __init__(
+        self,
+        n_features: int,
+        frames_per_token: int,
+        prior_mean: float,
+        prior_std: float,
+        prior_tokens: float = 25.0,
+        memory_tokens: float = 1500.0,
+    ) -> None:
+        super().__init__()
+        self.n_features, self.frames_per_token = n_features, frames_per_token
+        self.prior_mean, self.prior_std, self.prior_tokens = prior_mean, prior_std, prior_tokens
+        self.log_keep = -1.0 / memory_tokens
+        self.forgotten = 1.0 - math.exp(self.log_keep)  # share of the past, with each token
+
+    def forward(self, x: Tensor, valid: Tensor, history: Tensor) -> tuple[Tensor, Tensor]:
+        """Normalise ``x`` (B, n * f, F), f frames to a token, of which ``valid`` (B, n * f) may be used.
+
+        ``history``: (B, 1, 2 F + 1): weighted sums, sums of squares and the weight so far.
+        Returns the same shape as ``x``, zero where not valid, and the history for the next call.
+        """
+        frames_per_token = self.frames_per_token
+        n_batch, n_tokens = x.size(0), x.size(1) // frames_per_token
+        frames = x.reshape(n_batch, n_tokens, frames_per_token, self.n_features) - self.prior_mean
+        weight = valid.reshape(n_batch, n_tokens, frames_per_token, 1) / frames_per_token
+        parts = ((frames * weight).sum(2), (frames.square() * weight).sum(2), weight.sum(2))
+        added = torch.cat(parts, dim=2)  # (B, n, 2 F + 1)
+        log_kept = (added[:, :, -1] * self.log_keep).cumsum(1)  # (B, n): an absent token forgets nothing
+        age = (log_kept.unsqueeze(2) - log_kept.unsqueeze(1)).tril()  # (B, n, n)
+        kept = torch.exp(age).tril()
+        total = torch.bmm(kept, added) + torch.exp(log_kept).unsqueeze(2) * history[:, -1:]  # (B, n, 2 F + 1)
+        count = total[:, :, -1:]
+        own_mean = total[:, :, : self.n_features] / count.clamp(min=1e-6)  # of what was seen, less prior_mean
+        own_square = total[:, :, self.n_features : -1] / count.clamp(min=1e-6)
+        prior = self.prior_tokens * (1.0 - count * self.forgotten).clamp(min=0.0)  # it is forgotten too
+        trust = count / (count + prior)
+        spread = trust * (own_square - own_mean.square()) + (1.0 - trust) * self.prior_std**2
+        mean, scale = trust * own_mean, torch.rsqrt(spread.clamp(min=1e-4))
+        y = (frames - mean.unsqueeze(2)) * scale.unsqueeze(2)
+        return y.reshape(x.shape) * valid.unsqueeze(2), total[:, -1:]

@@ -1,13 +1,15 @@
-"""The whole model on one page: two encoders, a fusion, a classifier; one token per 200 ms from each encoder.
+"""The whole model on one page: an encoder for each modality, a fusion, a classifier; a token per 200 ms.
 
     EEG   (B, C, T) µV      -> EegEncoder   -> tokens (B, N, 128) --+
                                                                     +-> fusion (B, 128) -> classifier (B, K)
     voice (B, T) at 16 kHz  -> AudioEncoder -> tokens (B, N, 128) --+
 
-``encode_eeg`` and ``encode_audio`` take any whole number of tokens with the state of the call before;
-``fuse`` takes the last N tokens. ``forward`` is the same on a whole stretch, for training and for proof.
+Modalities are a list: everything here goes by their number, in the order of the contract. ``encode`` takes
+any whole number of tokens with the state of the call before; ``fuse`` takes the last N tokens. ``forward``
+is the same on a whole stretch, for training and for proof.
 """
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import torch
@@ -19,157 +21,145 @@ from bci_stream.model.eeg import EegEncoder
 from bci_stream.model.fusion import Modality, build_fusion
 
 #: What the exported program offers beside ``forward``.
-METHODS = ("encode_eeg", "encode_audio", "initial_eeg_state", "initial_audio_state", "fuse", "fuse_plain")
+METHODS = ("encode", "initial_state", "fuse", "fuse_plain")
 
 
 class FusionOutput(NamedTuple):
     """What the network says of each sample of a batch.
 
-    ``logits``: (B, K). ``probs``: (B, K), their softmax after temperature. ``eeg_logits`` and
-    ``audio_logits``: (B, K), each modality alone. ``gate``: (B,), weight of the voice in 0..1, NaN where
-    the fusion has none. ``attention``: (B, H, N, N), EEG token to voice token, or an empty tensor.
+    ``logits``: (B, K). ``probs``: (B, K), their softmax after temperature. ``heads``: (B, H, K), logits of
+    each modality alone, then of the fusion's experts if it has any. ``gate``: (B, M), weight of each
+    modality in 0..1, NaN where the fusion has none. ``attention``: (B, 4, N, N), tokens of the first
+    modality to those of the second, or an empty tensor.
     """
 
     logits: Tensor
     probs: Tensor
-    eeg_logits: Tensor
-    audio_logits: Tensor
+    heads: Tensor
     gate: Tensor
     attention: Tensor
 
 
 class FusionNetwork(nn.Module):
-    """Emotion from EEG and voice.
+    """A class from several modalities.
 
     Args:
-        n_channels: electrodes.
+        encoders: by name, in order. An encoder has ``initial_state(batch)``, ``forward(x, valid, state)``,
+            ``encode_prepared``, ``pool``, ``samples_per_token`` and ``reach_tokens``, as
+            :class:`~bci_stream.model.eeg.EegEncoder`.
         n_classes: emotions.
         fusion: one of :data:`~bci_stream.model.fusion.FUSION_MODES`.
-        eeg_sfreq: EEG sampling rate in Hz.
         n_tokens: tokens in a window, 5 a second.
-        n_filters: the EEG encoder's filters.
-        n_taps: length of the EEG encoder's temporal filters, in samples.
         width: size of a token.
         hidden: size of the classifier's widest layer.
         dropout: share of features left out in training.
     """
 
+    __jit_unused_properties__ = ["head_names"]  # noqa: RUF012  (TorchScript's own convention)
     temperatures: Tensor
 
     def __init__(
         self,
-        n_channels: int,
+        encoders: Mapping[str, nn.Module],
         n_classes: int = 5,
         fusion: str = "concat",
-        eeg_sfreq: float = 125.0,
         n_tokens: int = 25,
-        n_filters: int = 96,
-        n_taps: int = 63,
         width: int = 128,
         hidden: int = 256,
         dropout: float = 0.2,
     ) -> None:
         super().__init__()
-        self.n_tokens = n_tokens
-        self.fusion_mode = fusion
-        self.eeg = EegEncoder(n_channels, eeg_sfreq, n_filters, n_taps, width, dropout)
-        self.audio = AudioEncoder(width)
-        self.fusion = build_fusion(fusion, width, dropout)
-        self.eeg_head = nn.Linear(width, n_classes)
-        self.audio_head = nn.Linear(width, n_classes)
+        self.n_tokens, self.n_classes = n_tokens, n_classes
+        self.modalities = tuple(encoders)
+        self.encoders = nn.ModuleDict(encoders)
+        self.fusion = build_fusion(fusion, self.modalities, width, n_classes, dropout)
+        self.heads = nn.ModuleDict({name: nn.Linear(width, n_classes) for name in encoders})
         self.classifier = (
-            nn.Identity() if fusion == "late" else _classifier(width, hidden, n_classes, dropout)
+            nn.Identity() if self.fusion.gives_probs else _classifier(width, hidden, n_classes, dropout)
         )
-        #: Of the fused logits, of the EEG head, of the voice head (Guo 2017).
-        self.register_buffer("temperatures", torch.ones(3))
+        #: Of the fused logits, then of each head of :attr:`head_names` (Guo 2017).
+        self.register_buffer("temperatures", torch.ones(1 + len(self.head_names)))
 
-    def forward(
-        self, eeg: Tensor, eeg_valid: Tensor, audio: Tensor, audio_valid: Tensor, presence: Tensor
-    ) -> FusionOutput:
+    @property
+    def head_names(self) -> tuple[str, ...]:
+        """What :attr:`FusionOutput.heads` holds, in order."""
+        return (*self.modalities, *self.fusion.expert_names)
+
+    def forward(self, inputs: list[Tensor], valid: list[Tensor], presence: Tensor) -> FusionOutput:
         """Encode a whole stretch from its start and classify its last window.
 
-        ``eeg``: (B, C, T) µV, ``audio``: (B, T'), both of one interval, a whole number of tokens.
-        ``eeg_valid``: (B, T), ``audio_valid``: (B, T'), 1 or 0. ``presence``: (B, 2), 1 or 0 for EEG, voice.
+        ``inputs``: each modality's samples, EEG (B, C, T) µV, voice (B, T'), all of one interval, a whole
+        number of tokens. ``valid``: (B, T) of each, 1 or 0. ``presence``: (B, M), 1 or 0.
         """
-        batch, last = eeg.size(0), self.n_tokens
-        eeg_tokens, eeg_ok, _ = self.encode_eeg(eeg, eeg_valid, self.initial_eeg_state(batch))
-        audio_tokens, audio_ok, _ = self.encode_audio(audio, audio_valid, self.initial_audio_state(batch))
-        return self.fuse(
-            eeg_tokens[:, -last:], eeg_ok[:, -last:], audio_tokens[:, -last:], audio_ok[:, -last:], presence
-        )
+        tokens: list[Tensor] = []
+        good: list[Tensor] = []
+        for i, encoder in enumerate(self.encoders.values()):  # a ModuleDict does not type its values
+            state = encoder.initial_state(inputs[i].size(0))  # type: ignore[operator]
+            mine, ok, _ = encoder(inputs[i], valid[i], state)
+            tokens.append(mine[:, -self.n_tokens :])
+            good.append(ok[:, -self.n_tokens :])
+        return self.fuse(tokens, good, presence)
 
     @torch.jit.export
-    def initial_eeg_state(self, batch: int) -> list[Tensor]:
-        """State for :meth:`encode_eeg` before the first sample."""
-        return self.eeg.initial_state(batch)
+    def initial_state(self, which: int, batch: int) -> list[Tensor]:
+        """State for :meth:`encode` of modality ``which`` before the first sample."""
+        state: list[Tensor] = []
+        for i, encoder in enumerate(self.encoders.values()):
+            if i == which:
+                state = encoder.initial_state(batch)  # type: ignore[operator]
+        return state
 
     @torch.jit.export
-    def initial_audio_state(self, batch: int) -> list[Tensor]:
-        """State for :meth:`encode_audio` before the first sample."""
-        return self.audio.initial_state(batch)
-
-    @torch.jit.export
-    def encode_eeg(
-        self, x: Tensor, valid: Tensor, state: list[Tensor]
+    def encode(
+        self, which: int, x: Tensor, valid: Tensor, state: list[Tensor]
     ) -> tuple[Tensor, Tensor, list[Tensor]]:
-        """See :meth:`EegEncoder.forward`."""
-        encoded: tuple[Tensor, Tensor, list[Tensor]] = self.eeg(x, valid, state)
-        return encoded
+        """Tokens (B, n, width) of modality ``which``, their validity (B, n), and the state to go on from."""
+        tokens, good, new_state = x, valid, state
+        for i, encoder in enumerate(self.encoders.values()):
+            if i == which:
+                tokens, good, new_state = encoder(x, valid, state)
+        return tokens, good, new_state
 
     @torch.jit.export
-    def encode_audio(
-        self, x: Tensor, valid: Tensor, state: list[Tensor]
-    ) -> tuple[Tensor, Tensor, list[Tensor]]:
-        """See :meth:`AudioEncoder.forward`."""
-        encoded: tuple[Tensor, Tensor, list[Tensor]] = self.audio(x, valid, state)
-        return encoded
-
-    @torch.jit.export
-    def fuse(
-        self,
-        eeg_tokens: Tensor,
-        eeg_valid: Tensor,
-        audio_tokens: Tensor,
-        audio_valid: Tensor,
-        presence: Tensor,
-    ) -> FusionOutput:
+    def fuse(self, tokens: list[Tensor], valid: list[Tensor], presence: Tensor) -> FusionOutput:
         """Classify the window that these tokens make.
 
-        Tokens (B, N, width) with their validity (B, N), 1 or 0. ``presence``: (B, 2), 1 or 0 for EEG, voice.
+        ``tokens``: (B, N, width) of each modality; ``valid``: (B, N) of each, 1 or 0; ``presence``: (B, M).
         """
-        logits, probs, eeg_logits, audio_logits, gate, attention = self.fuse_plain(
-            eeg_tokens, eeg_valid, audio_tokens, audio_valid, presence
-        )
-        return FusionOutput(logits, probs, eeg_logits, audio_logits, gate, attention)
+        logits, probs, heads, gate, attention = self.fuse_plain(tokens, valid, presence)
+        return FusionOutput(logits, probs, heads, gate, attention)
 
     @torch.jit.export
     def fuse_plain(
-        self,
-        eeg_tokens: Tensor,
-        eeg_valid: Tensor,
-        audio_tokens: Tensor,
-        audio_valid: Tensor,
-        presence: Tensor,
-    ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
+        self, tokens: list[Tensor], valid: list[Tensor], presence: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
         """Do what :meth:`fuse` does, as a plain tuple: a script makes a NamedTuple's class in every call."""
-        eeg_good = (eeg_valid * presence[:, :1]) > 0.5
-        audio_good = (audio_valid * presence[:, 1:]) > 0.5
-        eeg_tokens = torch.where(eeg_good.unsqueeze(2), eeg_tokens, 0.0)
-        audio_tokens = torch.where(audio_good.unsqueeze(2), audio_tokens, 0.0)
-        eeg_pooled = self.eeg.pool(eeg_tokens, eeg_good) * self.fusion.eeg_scale
-        audio_pooled = self.audio.pool(audio_tokens, audio_good) * self.fusion.audio_scale
-        eeg_logits, audio_logits = self.eeg_head(eeg_pooled), self.audio_head(audio_pooled)
-        eeg_present = eeg_good.any(1, keepdim=True).to(eeg_tokens.dtype)
-        audio_present = audio_good.any(1, keepdim=True).to(audio_tokens.dtype)
-        fused, gate, attention = self.fusion(
-            Modality(eeg_tokens, eeg_good, eeg_pooled, eeg_present, eeg_logits / self.temperatures[1]),
-            Modality(
-                audio_tokens, audio_good, audio_pooled, audio_present, audio_logits / self.temperatures[2]
-            ),
-        )
+        modalities: list[Modality] = []
+        own: list[Tensor] = []
+        for i, encoder in enumerate(self.encoders.values()):
+            good = (valid[i] * presence[:, i : i + 1]) > 0.5
+            clean = torch.where(good.unsqueeze(2), tokens[i], 0.0)
+            scale = self.fusion.scale(i)
+            pooled = encoder.pool(clean, good) * scale  # type: ignore[operator]
+            present = good.any(1, keepdim=True).to(clean.dtype)
+            logits = self.head_logits(i, pooled)
+            own.append(logits)
+            calibrated = logits / self.temperatures[1 + i]
+            modalities.append(Modality(clean * scale, good, pooled, present, calibrated))
+        experts = self.fusion.experts(modalities)
+        n_own = len(own)
+        fused, gate, attention = self.fusion(modalities, experts / self.temperatures[1 + n_own :, None])
         logits = self.classifier(fused)
         probs = torch.softmax(logits / self.temperatures[0], dim=1)
-        return logits, probs, eeg_logits, audio_logits, gate, attention
+        return logits, probs, torch.cat((torch.stack(own, dim=1), experts), dim=1), gate, attention
+
+    def head_logits(self, which: int, pooled: Tensor) -> Tensor:
+        """Logits (B, K) of modality ``which`` alone."""
+        logits = pooled
+        for i, head in enumerate(self.heads.values()):
+            if i == which:
+                logits = head(pooled)
+        return logits
 
 
 def _classifier(width: int, hidden: int, n_classes: int, dropout: float) -> nn.Module:
@@ -184,20 +174,41 @@ def _classifier(width: int, hidden: int, n_classes: int, dropout: float) -> nn.M
     )
 
 
+def _eeg_encoder(contract: Contract) -> nn.Module:
+    sizes, eeg = contract.architecture, contract.eeg
+    normalize = eeg.normalization == "running"
+    return EegEncoder(
+        len(eeg.channels),
+        eeg.sfreq,
+        sizes.n_filters,
+        sizes.n_taps,
+        sizes.width,
+        sizes.dropout,
+        sizes.eeg_front,
+        normalize,
+    )
+
+
+def _audio_encoder(contract: Contract) -> nn.Module:
+    sizes = contract.architecture
+    return AudioEncoder(sizes.width, contract.audio.normalization == "running", sizes.audio_dropout)
+
+
+#: How each modality's encoder is made from a contract; a third modality is a line here and its own file.
+ENCODERS = {"eeg": _eeg_encoder, "audio": _audio_encoder}
+
+
 def build_network(contract: Contract) -> FusionNetwork:
     """Make the untrained network that a contract describes, with its temperatures."""
     sizes = contract.architecture
     network = FusionNetwork(
-        n_channels=len(contract.eeg.channels),
+        {name: ENCODERS[name](contract) for name in contract.modalities},
         n_classes=len(contract.classes),
         fusion=contract.fusion,
-        eeg_sfreq=contract.eeg.sfreq,
         n_tokens=contract.n_tokens,
-        n_filters=sizes.n_filters,
-        n_taps=sizes.n_taps,
         width=sizes.width,
         hidden=sizes.hidden,
         dropout=sizes.dropout,
     )
-    network.temperatures.copy_(torch.tensor(contract.temperatures.in_order()))
+    network.temperatures.copy_(torch.tensor(contract.temperatures.in_order(network.head_names)))
     return network

@@ -11,6 +11,8 @@ import itertools
 import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
+from typing import cast
 
 import numpy as np
 import torch
@@ -45,16 +47,16 @@ class Hop:
 class RawPrediction:
     """What the network says of the last window.
 
-    ``logits``, ``probs``, ``eeg_logits``, ``audio_logits``: (K,). ``gate``: weight of the voice, NaN where
-    the fusion has none. ``attention``: (H, N, N), or empty. ``coverage``: share of good tokens per
-    modality. ``stood_on``: the modalities that were used; if none, the probabilities mean nothing.
+    ``logits``, ``probs``: (K,). ``heads``: (K,) logits by head, each modality's own first. ``gate``: weight
+    of each modality, NaN where the fusion has none. ``attention``: (H, N, N), or empty. ``coverage``: share
+    of good tokens per modality. ``stood_on``: the modalities that were used; if none, the probabilities
+    mean nothing.
     """
 
     logits: FloatArray
     probs: FloatArray
-    eeg_logits: FloatArray
-    audio_logits: FloatArray
-    gate: float
+    heads: Mapping[str, FloatArray]
+    gate: Mapping[str, float]
     attention: FloatArray
     coverage: Mapping[str, float]
     stood_on: tuple[str, ...]
@@ -77,9 +79,9 @@ class _Track:
         self.tokens, self.token_valid = torch.zeros(1, *window), torch.zeros(1, window[0])
         self.tokens_np, self.token_valid_np = self.tokens.numpy()[0], self.token_valid.numpy()[0]
 
-    def reset(self) -> None:
-        """Forget every sample."""
-        self.state = self.initial
+    def reset(self, slow: Mapping[int, Tensor] | None = None) -> None:
+        """Forget every sample, but for these parts of the state."""
+        self.state = [(slow or {}).get(i, part) for i, part in enumerate(self.initial)]
         self.tokens_np.fill(0.0)
         self.token_valid_np.fill(0.0)
 
@@ -113,14 +115,22 @@ class StreamingPredictor:
     def __init__(self, bundle: Bundle) -> None:
         self.bundle = bundle
         contract, program = bundle.contract, bundle.program
+        self._names = contract.modalities
         window = (contract.n_tokens, contract.architecture.width)
-        n_eeg, n_channels = contract.eeg_hop // contract.tokens_per_hop, len(contract.eeg.channels)
-        n_audio = contract.audio_hop // contract.tokens_per_hop
-        eeg_state, audio_state = program.initial_eeg_state(1), program.initial_audio_state(1)
-        self._eeg = _Track(program.encode_eeg, eeg_state, (n_eeg, n_channels), window)
-        self._audio = _Track(program.encode_audio, audio_state, (n_audio,), window)
+        shapes: dict[str, tuple[int, ...]] = {
+            EEG: (contract.eeg_hop // contract.tokens_per_hop, len(contract.eeg.channels)),
+            AUDIO: (contract.audio_hop // contract.tokens_per_hop,),
+        }
+        self._tracks = {
+            name: _Track(partial(program.encode, i), program.initial_state(i, 1), shapes[name], window)
+            for i, name in enumerate(self._names)
+        }
+        self._tokens = [track.tokens for track in self._tracks.values()]
+        self._valid = [track.token_valid for track in self._tracks.values()]
         self._fuse = program.fuse_plain
-        self._presence = {pair: torch.tensor([pair]) for pair in itertools.product((0.0, 1.0), repeat=2)}
+        self._presence = {
+            row: torch.tensor([row]) for row in itertools.product((0.0, 1.0), repeat=len(self._names))
+        }
         for _ in range(WARM_UP_CALLS):
             self.push(None, None, None, None)
             self.predict()
@@ -128,8 +138,21 @@ class StreamingPredictor:
 
     def reset(self) -> None:
         """Forget every sample, as at the start of a session."""
-        self._eeg.reset()
-        self._audio.reset()
+        for track in self._tracks.values():
+            track.reset()
+
+    def reconnect(self, earlier: StreamingPredictor | None = None) -> None:
+        """Forget the last seconds, but not the person: running normalisation goes on.
+
+        After a long silence, or from ``earlier``, the predictor of a model that this one replaces.
+        """
+        source = earlier or self
+        for name, track in self._tracks.items():
+            theirs = source._tracks[name].state
+            numbers = cast(list[int], self.bundle.network.encoders[name].slow_states)
+            fitting = {i: theirs[i] for i in numbers if i < len(theirs)}
+            fitting = {i: part for i, part in fitting.items() if part.shape == track.initial[i].shape}
+            track.reset(fitting)
 
     def push(
         self,
@@ -140,6 +163,8 @@ class StreamingPredictor:
     ) -> None:
         """Encode one hop; see :class:`Hop`. The arrays are not kept and not modified.
 
+        What the model does not use is checked and left aside.
+
         Raises:
             BundleMismatchError: an array's shape is not one hop of the contract.
         """
@@ -148,9 +173,11 @@ class StreamingPredictor:
         _check("eeg_valid", eeg_valid, (contract.eeg_hop,))
         _check("audio", audio, (contract.audio_hop,))
         _check("audio_valid", audio_valid, (contract.audio_hop,))
+        given = {EEG: (eeg, eeg_valid), AUDIO: (audio, audio_valid)}
         with torch.inference_mode():
             for i in range(contract.tokens_per_hop):
-                for track, samples, valid in ((self._eeg, eeg, eeg_valid), (self._audio, audio, audio_valid)):
+                for name, track in self._tracks.items():
+                    samples, valid = given[name]
                     part = slice(i * track.n_samples, (i + 1) * track.n_samples)
                     track.step(
                         None if samples is None else samples[part], None if valid is None else valid[part]
@@ -159,40 +186,43 @@ class StreamingPredictor:
     def rehearse(self) -> None:
         """Do a hop's work and forget it: nothing changes, but code and weights are in the caches."""
         with torch.inference_mode():
-            for track in (self._eeg, self._audio):
+            for track in self._tracks.values():
                 track.encode(track.samples, track.valid, track.state)
         self.predict()
 
-    def warm_up(self, hops: Iterable[Hop]) -> None:
-        """Start from these hops instead of from nothing.
+    def warm_up(self, hops: Iterable[Hop], earlier: StreamingPredictor | None = None) -> None:
+        """Start from these hops instead of from nothing; of ``earlier`` take over what knows the person.
 
-        After the last :attr:`warm_up_hops` hops of a session it is as if it had run from the start.
+        After the last :attr:`warm_up_hops` hops of a session it is as if it had run from the start, but for
+        running normalisation, which remembers longer than any encoder reaches.
         """
-        self.reset()
+        if earlier is None:
+            self.reset()
+        else:
+            self.reconnect(earlier)
         for hop in hops:
             self.push(hop.eeg, hop.eeg_valid, hop.audio, hop.audio_valid)
 
     @property
     def warm_up_hops(self) -> int:
-        """Hops of a window and of what the EEG encoder reaches back to before it."""
-        contract = self.bundle.contract
-        return math.ceil((contract.n_tokens + self.bundle.network.eeg.reach_tokens) / contract.tokens_per_hop)
+        """Hops of a window and of what the encoders reach back to before it."""
+        contract, network = self.bundle.contract, self.bundle.network
+        reach = max(cast(int, encoder.reach_tokens) for encoder in network.encoders.values())
+        return math.ceil((contract.n_tokens + reach) / contract.tokens_per_hop)
 
     def predict(self) -> RawPrediction:
         """Classify the window that ends with the last hop."""
-        coverage = {EEG: self._eeg.coverage, AUDIO: self._audio.coverage}
-        stood_on = tuple(name for name in self.bundle.contract.modalities if self._enough(coverage[name]))
-        presence = self._presence[float(EEG in stood_on), float(AUDIO in stood_on)]
-        eeg, audio = self._eeg, self._audio
+        coverage: dict[str, float] = {name: track.coverage for name, track in self._tracks.items()}
+        stood_on = tuple(name for name in self._names if self._enough(coverage[name]))
+        presence = self._presence[tuple(float(name in stood_on) for name in self._names)]
         with torch.inference_mode():
-            outputs = self._fuse(eeg.tokens, eeg.token_valid, audio.tokens, audio.token_valid, presence)
-        logits, probs, eeg_logits, audio_logits, gate, attention = (output.numpy() for output in outputs)
+            outputs = self._fuse(self._tokens, self._valid, presence)
+        logits, probs, heads, gate, attention = (output.numpy() for output in outputs)
         return RawPrediction(
             logits=logits[0],
             probs=probs[0],
-            eeg_logits=eeg_logits[0],
-            audio_logits=audio_logits[0],
-            gate=float(gate[0]),
+            heads=dict(zip(self.bundle.network.head_names, heads[0], strict=True)),
+            gate=dict(zip(self._names, gate[0].tolist(), strict=True)),
             attention=attention[0] if attention.ndim > 1 else attention,
             coverage=coverage,
             stood_on=stood_on,

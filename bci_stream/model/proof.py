@@ -9,24 +9,32 @@ from torch import Tensor
 
 from bci_stream.model.contract import Contract
 
-PRESENCE = ((1.0, 1.0), (1.0, 0.0), (0.0, 1.0), (0.0, 0.0))  # of EEG and voice, one sample each
+Stretch = tuple[list[Tensor], list[Tensor], Tensor]
 
 
-def random_stretch(
-    contract: Contract, n_tokens: int, seed: int = 0
-) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-    """Arguments for ``forward``: a batch of four with gaps, one sample for each row of :data:`PRESENCE`."""
+def presence_patterns(n_modalities: int) -> Tensor:
+    """Every combination of modalities being there, one a row, all of them first: (2 ** M, M)."""
+    return torch.cartesian_prod(*[torch.tensor([1.0, 0.0])] * n_modalities).reshape(-1, n_modalities)
+
+
+def random_stretch(contract: Contract, n_tokens: int, seed: int = 0) -> Stretch:
+    """Arguments for ``forward``: gaps everywhere, one sample for each row of :func:`presence_patterns`."""
     generator = torch.Generator().manual_seed(seed)
-    n_eeg, n_audio = round(contract.eeg.sfreq / 5) * n_tokens, 3200 * n_tokens
-    eeg = 20 * torch.randn(4, len(contract.eeg.channels), n_eeg, generator=generator)
-    audio = 0.1 * torch.randn(4, n_audio, generator=generator)
-    eeg_valid = torch.ones(4, n_tokens, n_eeg // n_tokens)
-    audio_valid = torch.ones(4, n_tokens, 3200)
-    for valid in (eeg_valid, audio_valid):
-        missing = torch.rand(4, n_tokens, generator=generator) < 0.2
-        valid[missing] = 0.0
-        valid[:, 0, : valid.size(2) // 3] = 0.0  # a gap within a token
-    return eeg, eeg_valid.flatten(1), audio, audio_valid.flatten(1), torch.tensor(PRESENCE)
+    presence = presence_patterns(len(contract.modalities))
+    n_batch = len(presence)
+    shapes = {
+        "eeg": ((len(contract.eeg.channels),), round(contract.eeg.sfreq / 5), 20.0),
+        "audio": ((), 3200, 0.1),
+    }
+    inputs, valid = [], []
+    for name in contract.modalities:
+        leading, n_samples, size = shapes[name]
+        inputs.append(size * torch.randn(n_batch, *leading, n_samples * n_tokens, generator=generator))
+        good = torch.ones(n_batch, n_tokens, n_samples)
+        good[torch.rand(n_batch, n_tokens, generator=generator) < 0.2] = 0.0
+        good[:, 0, : n_samples // 3] = 0.0  # a gap within a token
+        valid.append(good.flatten(1))
+    return inputs, valid, presence
 
 
 @torch.inference_mode()
@@ -38,19 +46,19 @@ def differences(first: Any, second: Any, contract: Contract, tolerance: float) -
     return wrong + _unequal(_step(first, one_token), _step(second, one_token), tolerance)
 
 
-def _whole(model: Any, stretch: tuple[Tensor, ...]) -> dict[str, Tensor]:
+def _whole(model: Any, stretch: Stretch) -> dict[str, Tensor]:
     output = model(*stretch)
-    names = ("logits", "probs", "eeg_logits", "audio_logits", "gate", "attention")
-    return {name: getattr(output, name) for name in names}
+    return {name: getattr(output, name) for name in ("logits", "probs", "heads", "gate", "attention")}
 
 
-def _step(model: Any, stretch: tuple[Tensor, ...]) -> dict[str, Tensor]:
-    eeg, eeg_valid, audio, audio_valid, _ = stretch
-    eeg_tokens, _, eeg_state = model.encode_eeg(eeg, eeg_valid, model.initial_eeg_state(4))
-    audio_tokens, _, audio_state = model.encode_audio(audio, audio_valid, model.initial_audio_state(4))
-    found = {"eeg_tokens": eeg_tokens, "audio_tokens": audio_tokens}
-    states = [*eeg_state, *audio_state]
-    return found | {f"state_{i}": state for i, state in enumerate(states)}
+def _step(model: Any, stretch: Stretch) -> dict[str, Tensor]:
+    inputs, valid, presence = stretch
+    found = {}
+    for i in range(len(inputs)):
+        tokens, _, state = model.encode(i, inputs[i], valid[i], model.initial_state(i, len(presence)))
+        found[f"tokens_{i}"] = tokens
+        found |= {f"state_{i}_{k}": part for k, part in enumerate(state)}
+    return found
 
 
 def _unequal(first: dict[str, Tensor], second: dict[str, Tensor], tolerance: float) -> list[str]:

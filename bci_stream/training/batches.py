@@ -1,177 +1,153 @@
-"""Random stretches of sessions with random windows in them, a little varied each time they are drawn."""
+"""Batches of sessions with windows in them, a little varied each time they are drawn.
+
+A batch is decided by (seed, epoch, step) alone, so that a training that was killed goes on as if it had not
+been, and by nothing that other batches did.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Protocol
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from bci_stream.errors import ConfigError
-from bci_stream.training.corpus import UNLABELLED, Session
-
-EEG_GAIN_SD_DB = 1.0
-EEG_NOISE_UV = 1.0  # at most
-VOICE_GAIN_SD_DB = 1.0
-LOST_CHANNEL_SHARE = 0.03
-GAP_SHARE = 0.1  # of the stretches, per modality
-GAP_TOKENS = (1, 12)
+from bci_stream.messages import AUDIO, EEG
+from bci_stream.training.augment import Augmentation, augment
+from bci_stream.training.sessions import UNLABELLED, Part, Session
 
 
-@dataclass(frozen=True, slots=True)
-class Stretch:
-    """A batch of consecutive tokens of sessions, for the encoders; the fields as in :class:`Session`.
+class Prepared(NamedTuple):
+    """One modality of a batch: :class:`~bci_stream.training.sessions.Part` with a batch axis before it."""
 
-    ``eeg``: (B, C, T). ``eeg_valid``: (B, T). ``log_mel``: (B, F, 64). ``frame_valid``: (B, F).
-    ``audio_valid``: (B, N).
-    """
-
-    eeg: Tensor
-    eeg_valid: Tensor
-    log_mel: Tensor
-    frame_valid: Tensor
-    audio_valid: Tensor
+    features: Tensor
+    valid: Tensor
+    there: Tensor
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """A stretch and ``M`` windows of it.
+    """``B`` stretches of sessions and ``M`` windows of them.
 
-    ``rows``, ``ends``: (M,) which row of the batch, and the window's last token. ``labels``: (M,) class.
-    ``presence``: (M, 2), 1 or 0 for EEG, voice; never both 0.
+    ``parts``: each modality's. ``rows``, ``ends``: (M,) which stretch, and the window's last token.
+    ``shifts``: (M, n_modalities) tokens by which each modality is read later. ``labels``: (M,) class.
+    ``presence``: (M, n_modalities), 1 or 0, never all 0.
     """
 
-    stretch: Stretch
+    parts: Mapping[str, Prepared]
     rows: Tensor
     ends: Tensor
+    shifts: Tensor
     labels: Tensor
     presence: Tensor
 
-
-class DrawSettings(Protocol):
-    """What :class:`BatchMaker` needs of the fit's settings."""
-
-    @property
-    def batch_size(self) -> int: ...  # noqa: D102  (see FitSettings)
-    @property
-    def stretch_s(self) -> float: ...  # noqa: D102
-    @property
-    def ends_per_stretch(self) -> int: ...  # noqa: D102
-    @property
-    def drop_modality(self) -> float: ...  # noqa: D102
-    @property
-    def seed(self) -> int: ...  # noqa: D102
+    def to(self, device: torch.device) -> Batch:
+        """The same on another device."""
+        parts = {name: Prepared(*(x.to(device) for x in part)) for name, part in self.parts.items()}
+        rest = (self.rows, self.ends, self.shifts, self.labels, self.presence)
+        return Batch(parts, *(x.to(device) for x in rest))
 
 
-def cut(session: Session, start: int, stop: int) -> Stretch:
-    """Tokens ``start`` to ``stop`` of a session, as a batch of one; views of its memory."""
-    eeg_n = session.eeg_valid.numel() // session.n_tokens
-    frames_n = session.frame_valid.numel() // session.n_tokens
-    eeg, frames = slice(start * eeg_n, stop * eeg_n), slice(start * frames_n, stop * frames_n)
-    return Stretch(
-        session.eeg[None, :, eeg],
-        session.eeg_valid[None, eeg],
-        session.log_mel[None, frames],
-        session.frame_valid[None, frames],
-        session.audio_valid[None, start:stop],
-    )
+@dataclass(frozen=True, slots=True)
+class DrawSettings:
+    """How batches are drawn.
+
+    ``batch_size``: stretches. ``min_steps``: batches in an epoch at least; few sessions come several times.
+    ``stretch_s``: the most that is taken of one session, at a random place. ``ends_per_stretch``: windows of
+    each. ``drop_modality``: share of windows without EEG, and as many without voice (ModDrop, Neverova 2016).
+    ``shift_s``: the voice is read up to this much earlier or later, so that a little misalignment does no
+    harm.
+    """
+
+    batch_size: int = 8
+    min_steps: int = 25
+    stretch_s: float = 20.0
+    ends_per_stretch: int = 8
+    drop_modality: float = 0.2
+    shift_s: float = 0.4
+    augmentation: Augmentation = field(default_factory=Augmentation)
+    seed: int = 0
+
+
+def collate(sessions: Sequence[Session], spans: Sequence[tuple[int, int]]) -> dict[str, Prepared]:
+    """The parts of ``sessions`` within ``spans`` of tokens as one batch; shorter ones end in nothing."""
+    longest = max(stop - start for start, stop in spans)
+    parts = {}
+    for name in sessions[0].parts:
+        cuts = [Part(*(x[a:b] for x in s.parts[name])) for s, (a, b) in zip(sessions, spans, strict=True)]
+        parts[name] = Prepared(*(_padded(arrays, longest) for arrays in zip(*cuts, strict=True)))
+    return parts
+
+
+def _padded(arrays: Sequence[np.ndarray], n: int) -> Tensor:
+    out = np.zeros((len(arrays), n, *arrays[0].shape[1:]), np.float32)
+    for row, array in zip(out, arrays, strict=True):
+        row[: len(array)] = array
+    return torch.from_numpy(out)
 
 
 class BatchMaker:
-    """Draws batches for ever, every session equally often.
+    """Draws the batches of any epoch, every session equally often in it, but for the last batch."""
 
-    Raises ConfigError when a session is shorter than a stretch, or a stretch than a window.
-    """
-
-    def __init__(self, sessions: Sequence[Session], window_tokens: int, settings: DrawSettings) -> None:
-        self._sessions, self._settings, self._window = sessions, settings, window_tokens
+    def __init__(self, sessions: Sequence[Session], settings: DrawSettings) -> None:
+        self._sessions, self._settings = sessions, settings
         self._n_tokens = round(settings.stretch_s * 5)
-        shortest = min((session.n_tokens for session in sessions), default=0)
-        if not window_tokens <= self._n_tokens <= shortest:
-            raise ConfigError(
-                f"a stretch of {settings.stretch_s:g} s must hold a window of {window_tokens / 5:g} s "
-                f"and fit in the shortest session, {shortest / 5:g} s; change stretch_s or the sessions"
-            )
-        self._rng = np.random.default_rng(settings.seed)
-        self._deck: list[int] = []
+        self._names = tuple(sessions[0].parts)
+        self.n_steps = max(settings.min_steps, math.ceil(len(sessions) / settings.batch_size))
 
-    def draw(self) -> Batch:
-        """The next batch."""
-        parts, rows, ends, labels = [], [], [], []
-        for row in range(self._settings.batch_size):
-            session = self._sessions[self._deal()]
-            start = int(self._rng.integers(session.n_tokens - self._n_tokens + 1))
-            parts.append(cut(session, start, start + self._n_tokens))
-            mine = session.labels[start : start + self._n_tokens].numpy()
-            chosen = self._windows(mine)
-            rows += [row] * len(chosen)
-            ends += chosen
-            labels += mine[chosen].tolist()
-        stretch = self._varied(_stacked(parts))
-        presence = self._presence(len(rows))
-        return Batch(stretch, torch.tensor(rows), torch.tensor(ends), torch.tensor(labels), presence)
-
-    def _deal(self) -> int:
-        if not self._deck:
-            self._deck = self._rng.permutation(len(self._sessions)).tolist()
-        return self._deck.pop()
-
-    def _windows(self, labels: np.ndarray[tuple[int], np.dtype[np.int64]]) -> list[int]:
-        """Some of the tokens at which a labelled window ends that began within the stretch."""
-        ends = np.flatnonzero(labels != UNLABELLED)
-        ends = ends[ends >= self._window - 1]
-        n = min(len(ends), self._settings.ends_per_stretch)
-        return sorted(self._rng.choice(ends, n, replace=False).tolist()) if n else []
-
-    def _presence(self, n: int) -> Tensor:
-        u, share = self._rng.random(n), self._settings.drop_modality
-        return torch.tensor(np.stack([u >= share, u <= 1 - share], axis=1), dtype=torch.float32)
-
-    def _varied(self, stretch: Stretch) -> Stretch:
-        """Gains, noise, lost channels and gaps, as recordings have them."""
-        n, channels = stretch.eeg.shape[:2]
-        gain = 10 ** (self._rng.normal(0.0, EEG_GAIN_SD_DB, (n, 1, 1)) / 20)
-        gain = gain * (self._rng.random((n, channels, 1)) >= LOST_CHANNEL_SHARE)
-        noise_uv = self._rng.uniform(0.0, EEG_NOISE_UV, (n, 1, 1))
-        noise = self._rng.standard_normal(stretch.eeg.shape, dtype=np.float32)
-        eeg = stretch.eeg * _tensor(gain) + _tensor(noise_uv) * torch.from_numpy(noise)
-        louder = self._rng.normal(0.0, VOICE_GAIN_SD_DB * np.log(10) / 10, (n, 1, 1))
-        heard, felt = self._gaps(n), self._gaps(n)
-        frame_valid = stretch.frame_valid * _spread(heard, stretch.frame_valid.shape[1])
-        return Stretch(
-            eeg,
-            stretch.eeg_valid * _spread(felt, stretch.eeg_valid.shape[1]),
-            (stretch.log_mel + _tensor(louder)) * frame_valid.unsqueeze(2),
-            frame_valid,
-            stretch.audio_valid * heard,
+    def draw(self, epoch: int, step: int) -> Batch:
+        """Batch ``step`` of ``epoch``."""
+        seed, size = self._settings.seed, self._settings.batch_size
+        once = np.random.default_rng([seed, epoch])
+        n_drawn = max(len(self._sessions), self._settings.min_steps * size)
+        n_passes = math.ceil(n_drawn / len(self._sessions))
+        order = np.concatenate([once.permutation(len(self._sessions)) for _ in range(n_passes)])[:n_drawn]
+        rng = np.random.default_rng([seed, epoch, step])
+        chosen = [self._sessions[i] for i in order[step * size : (step + 1) * size]]
+        spans = [self._span(session, rng) for session in chosen]
+        rows, ends, labels = [], [], []
+        for row, (session, (start, stop)) in enumerate(zip(chosen, spans, strict=True)):
+            mine = session.labels[start:stop]
+            picked = self._windows(mine, rng)
+            rows += [row] * len(picked)
+            ends += picked
+            labels += mine[picked].tolist()
+        parts = augment(collate(chosen, spans), self._settings.augmentation, rng)
+        n = len(rows)
+        return Batch(
+            parts,
+            torch.tensor(rows, dtype=torch.long),
+            torch.tensor(ends, dtype=torch.long),
+            self._shifts(n, rng),
+            torch.tensor(labels, dtype=torch.long),
+            self._presence(n, rng),
         )
 
-    def _gaps(self, n: int) -> Tensor:
-        """(n, tokens), 0 in a gap."""
-        there = torch.ones(n, self._n_tokens)
-        for row in np.flatnonzero(self._rng.random(n) < GAP_SHARE).tolist():
-            start = int(self._rng.integers(self._n_tokens))
-            there[row, start : start + int(self._rng.integers(*GAP_TOKENS))] = 0.0
-        return there
+    def _span(self, session: Session, rng: np.random.Generator) -> tuple[int, int]:
+        spare = session.n_tokens - self._n_tokens
+        start = int(rng.integers(spare + 1)) if spare > 0 else 0
+        return start, min(start + self._n_tokens, session.n_tokens)
 
+    def _windows(self, labels: np.ndarray, rng: np.random.Generator) -> list[int]:
+        """Some of the tokens at which a labelled window ends."""
+        ends = np.flatnonzero(labels != UNLABELLED)
+        n = min(len(ends), self._settings.ends_per_stretch)
+        return sorted(rng.choice(ends, n, replace=False).tolist()) if n else []
 
-def _spread(there: Tensor, n: int) -> Tensor:
-    """(B, N) -> (B, n), each token's value for each of its samples."""
-    return there.repeat_interleave(n // there.shape[1], dim=1)
+    def _presence(self, n: int, rng: np.random.Generator) -> Tensor:
+        presence = np.ones((n, len(self._names)), np.float32)
+        if len(self._names) > 1:
+            left_out = rng.integers(len(self._names), size=n)
+            dropped = rng.random(n) < self._settings.drop_modality * len(self._names)
+            presence[np.flatnonzero(dropped), left_out[dropped]] = 0.0
+        return torch.from_numpy(presence)
 
-
-def _tensor(values: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> Tensor:
-    return torch.from_numpy(values.astype(np.float32))
-
-
-def _stacked(parts: Sequence[Stretch]) -> Stretch:
-    return Stretch(
-        torch.cat([part.eeg for part in parts]),
-        torch.cat([part.eeg_valid for part in parts]),
-        torch.cat([part.log_mel for part in parts]),
-        torch.cat([part.frame_valid for part in parts]),
-        torch.cat([part.audio_valid for part in parts]),
-    )
+    def _shifts(self, n: int, rng: np.random.Generator) -> Tensor:
+        most = round(self._settings.shift_s * 5)
+        shifts = np.zeros((n, len(self._names)), np.int64)
+        if EEG in self._names and AUDIO in self._names and most:
+            shifts[:, self._names.index(AUDIO)] = rng.integers(-most, most + 1, size=n)
+        return torch.from_numpy(shifts)

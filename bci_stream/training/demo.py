@@ -7,7 +7,7 @@ there so that everything else has a model to run, and its figures stand beside w
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -15,12 +15,14 @@ import torch
 
 from bci_stream.model.bundle import export_bundle
 from bci_stream.model.contract import Contract, EegContract, Training
-from bci_stream.model.network import FusionNetwork, build_network
+from bci_stream.model.network import build_network
 from bci_stream.sources.simulator import DEMO_MONTAGE, SimulatorSettings, bayes_accuracy
-from bci_stream.training.corpus import Session, data_sha256, record_sessions
-from bci_stream.training.evaluate import Scores, score_sessions
-from bci_stream.training.fit import FitSettings, Fitted, Report, fit
+from bci_stream.training.evaluate import Scores, score_sessions, set_temperatures
+from bci_stream.training.fit import Epoch, FitSettings, Fitted, fit
+from bci_stream.training.sessions import Session, data_sha256
+from bci_stream.training.simulated import record_sessions
 
+Report = Callable[[str], None]
 PROTOCOL = "simulated data: no claim about people; train, validation and test persons differ"
 _PERSON_STEP = 10_000  # persons of one split are numbered apart from those of another
 _QUIET_SHARE = 0.25  # of the persons hardly speak
@@ -38,7 +40,7 @@ class DemoSettings:
     dwell_s: tuple[float, float] = (6.0, 12.0)
     fusion: str = "gated"
     n_workers: int = 2
-    fit: FitSettings = field(default_factory=lambda: FitSettings(n_steps=1600, learning_rate=7e-4))
+    fit: FitSettings = field(default_factory=lambda: FitSettings(n_epochs=54, learning_rate=7e-4, patience=0))
 
 
 def train_demo(out: Path, settings: DemoSettings, report: Report = lambda line: None) -> str:
@@ -52,7 +54,8 @@ def train_demo(out: Path, settings: DemoSettings, report: Report = lambda line: 
     )
     train, valid, test = (_sessions(settings, contract, split, report) for split in range(3))
     torch.manual_seed(settings.seed)
-    fitted = fit(build_network(contract), train, valid, replace(settings.fit, seed=settings.seed), report)
+    fitting = replace(settings.fit, seed=settings.seed)
+    fitted = fit(build_network(contract), train, valid, fitting, progress=lambda e: report(_worded(e)))
     set_temperatures(fitted.network, valid)
     scores = score_sessions(fitted.network, test)
     card = _card(settings, fitted, scores)
@@ -71,21 +74,6 @@ def train_demo(out: Path, settings: DemoSettings, report: Report = lambda line: 
     )
     report("confusion, rows are the truth: " + json.dumps(scores["both"].confusion().tolist()))
     return export_bundle(fitted.network, contract, out)
-
-
-def set_temperatures(network: FusionNetwork, sessions: Sequence[Session]) -> None:
-    """Fit one temperature per head on people who were not trained on (Guo 2017)."""
-    scores = score_sessions(network, sessions)["both"]
-    heads = (scores.logits, scores.eeg_logits, scores.audio_logits)
-    fitted = [fit_temperature(logits, scores.labels) for logits in heads]
-    network.temperatures.copy_(torch.tensor(fitted))
-
-
-def fit_temperature(logits: torch.Tensor, labels: torch.Tensor) -> float:
-    """The temperature of least negative log likelihood, found on a fine logarithmic grid 0.2 to 5."""
-    candidates = torch.logspace(-0.7, 0.7, 141, dtype=torch.float64)
-    losses = [torch.nn.functional.cross_entropy(logits.double() / t, labels) for t in candidates]
-    return float(candidates[int(torch.stack(losses).argmin())])
 
 
 def _sessions(settings: DemoSettings, contract: Contract, split: int, report: Report) -> list[Session]:
@@ -110,8 +98,16 @@ def _card(settings: DemoSettings, fitted: Fitted, scores: dict[str, Scores]) -> 
     for modality in ("both", "eeg", "audio"):
         card[f"bayes_accuracy_{modality}"] = bayes_accuracy(20_000, modality, settings.seed)
     card["test_windows"] = float(scores["both"].n)
-    card["test_segments"] = float(scores["both"].n_segments)
+    card["test_segments"] = float(scores["both"].n_trials)
     card["test_persons"] = float(settings.n_test)
     card["train_persons"] = float(settings.n_train)
-    card["best_step"] = float(fitted.step)
+    card["best_epoch"] = float(fitted.epoch)
     return card
+
+
+def _worded(epoch: Epoch) -> str:
+    shown = ", ".join(f"{name} {share:.1%}" for name, share in epoch.accuracy.items())
+    return (
+        f"epoch {epoch.number + 1}/{epoch.n_epochs}  loss {epoch.train_loss:.3f}  "
+        f"validation {epoch.valid_loss:.3f}: {shown}"
+    )

@@ -1,47 +1,60 @@
-"""How well a network tells the classes of labelled sessions: with both modalities, and with each alone."""
+"""What a network says of sessions: with everything, and with each modality alone."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import NamedTuple, cast
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from bci_stream.model.audio import AudioEncoder
+from bci_stream.model.eeg import EegEncoder
 from bci_stream.model.network import FusionNetwork, FusionOutput
-from bci_stream.training.batches import Stretch, cut
-from bci_stream.training.corpus import UNLABELLED, Session
+from bci_stream.training.batches import Prepared, collate
+from bci_stream.training.sessions import UNLABELLED, Session
 
-#: Which modalities the network is given: of EEG, of voice.
-PATTERNS: Final = {"both": (1.0, 1.0), "eeg": (1.0, 0.0), "audio": (0.0, 1.0)}
+Encoder = EegEncoder | AudioEncoder
+_SESSIONS_AT_ONCE = 16
+_TOKENS_AT_ONCE = 4000
+
+
+def patterns(modalities: Sequence[str]) -> dict[str, tuple[float, ...]]:
+    """Which modalities the network may use: "both" (all of several), then each alone."""
+    each = {name: tuple(float(other == name) for other in modalities) for name in modalities}
+    return ({"both": (1.0,) * len(modalities)} | each) if len(modalities) > 1 else each
+
+
+def main_pattern(modalities: Sequence[str]) -> str:
+    """The pattern in which everything is used."""
+    return "both" if len(modalities) > 1 else modalities[0]
 
 
 class Tokens(NamedTuple):
-    """Both encoders' tokens of a stretch (B, N, D), and their validity (B, N)."""
+    """Tokens (B, N, D) of each modality, and whether each counts (B, N)."""
 
-    eeg: Tensor
-    eeg_valid: Tensor
-    audio: Tensor
-    audio_valid: Tensor
+    tokens: list[Tensor]
+    there: list[Tensor]
 
 
 @dataclass(frozen=True, slots=True)
 class Scores:
     """What a network said of ``n`` windows.
 
-    ``logits``, ``eeg_logits``, ``audio_logits``: (n, K). ``labels``: (n,). ``persons``, ``segments``: (n,).
+    ``logits``: (n, K). ``heads``: (n, H, K), in the order of the network's ``head_names``. ``gate``:
+    (n, M). ``labels``: (n,). ``persons``: who. ``trials``: (n,) which trial of theirs. ``ends``: (n,) the
+    window's last token, counted from the start of the session.
     """
 
     logits: Tensor
-    eeg_logits: Tensor
-    audio_logits: Tensor
+    heads: Tensor
+    gate: Tensor
     labels: Tensor
-    persons: Tensor
-    segments: Tensor
+    persons: tuple[str, ...]
+    trials: Tensor
+    ends: Tensor
 
     @property
     def n(self) -> int:
@@ -49,9 +62,9 @@ class Scores:
         return self.labels.numel()
 
     @property
-    def n_segments(self) -> int:
-        """Stretches of one class that the windows lie in: windows of one are far from independent."""
-        return len(set(zip(self.persons.tolist(), self.segments.tolist(), strict=True)))
+    def n_trials(self) -> int:
+        """Trials that the windows lie in: windows of one are far from independent."""
+        return len(set(zip(self.persons, self.trials.tolist(), strict=True)))
 
     def accuracy(self) -> float:
         """Share of windows that were named right."""
@@ -61,62 +74,116 @@ class Scores:
         """Mean negative log likelihood, nats."""
         return float(torch.nn.functional.cross_entropy(self.logits, self.labels))
 
-    def confusion(self) -> NDArray[np.int64]:
+    def confusion(self) -> np.ndarray:
         """(K, K) counts, a row for each true class."""
         k = self.logits.shape[1]
         return torch.bincount(self.labels * k + self.logits.argmax(1), minlength=k * k).reshape(k, k).numpy()
 
 
-def encode_frames(encoder: AudioEncoder, log_mel: Tensor, frame_valid: Tensor) -> Tensor:
-    """Tokens (B, N, D) from log-mel frames that were made before: (B, 20 N, 64), (B, 20 N).
-
-    What the encoder does after its front end, which learns nothing and need not run in every epoch.
-    """
-    front_end, state = encoder.log_mel, encoder.initial_state(log_mel.shape[0])
-    y = (log_mel - front_end.mean) * (1.0 / front_end.std) * frame_valid.unsqueeze(2)
-    y, _ = encoder.with_slope(y, frame_valid, state[2])
-    for block, history in zip(encoder.blocks, state[3:], strict=True):
-        y, frame_valid, _ = block(y, frame_valid, history)
-    return y
-
-
-def encode_stretch(network: FusionNetwork, stretch: Stretch) -> Tokens:
-    """Encode a whole stretch from nothing."""
-    state = network.initial_eeg_state(stretch.eeg.shape[0])
-    eeg, eeg_valid, _ = network.encode_eeg(stretch.eeg, stretch.eeg_valid, state)
-    audio = encode_frames(network.audio, stretch.log_mel, stretch.frame_valid)
-    return Tokens(eeg, eeg_valid, audio, stretch.audio_valid)
+def encode_parts(network: FusionNetwork, parts: Mapping[str, Prepared]) -> Tokens:
+    """Encode prepared stretches from nothing, every modality."""
+    encoders = cast(Mapping[str, Encoder], network.encoders)
+    tokens = [encoders[name].encode_prepared(*parts[name]) for name in network.modalities]
+    return Tokens(tokens, [parts[name].there for name in network.modalities])
 
 
 def fuse_windows(
-    network: FusionNetwork, tokens: Tokens, rows: Tensor, ends: Tensor, presence: Tensor
+    network: FusionNetwork,
+    tokens: Tokens,
+    rows: Tensor,
+    ends: Tensor,
+    presence: Tensor,
+    shifts: Tensor | None = None,
 ) -> FusionOutput:
-    """Fuse the windows that end with token ``ends`` (M,) of row ``rows`` (M,), given ``presence`` (M, 2)."""
-    steps = ends[:, None] + torch.arange(1 - network.n_tokens, 1)  # (M, window)
-    eeg, eeg_valid, audio, audio_valid = (part[rows[:, None], steps] for part in tokens)
-    return network.fuse(eeg, eeg_valid, audio, audio_valid, presence)
+    """Fuse the windows that end with token ``ends`` (M,) of row ``rows`` (M,), given ``presence`` (M, n).
+
+    A window that begins before its stretch has nothing there. ``shifts``: (M, n) tokens by which each
+    modality is read later.
+    """
+    return network.fuse(*gather_windows(network.n_tokens, tokens, rows, ends, shifts), presence)
+
+
+def gather_windows(
+    n_tokens: int, tokens: Tokens, rows: Tensor, ends: Tensor, shifts: Tensor | None = None
+) -> tuple[list[Tensor], list[Tensor]]:
+    """(M, n_tokens, D) and (M, n_tokens) of each modality; zeros outside the stretch."""
+    steps = ends[:, None] + torch.arange(1 - n_tokens, 1, device=ends.device)  # (M, window)
+    windows, there = [], []
+    for i, (mine, good) in enumerate(zip(tokens.tokens, tokens.there, strict=True)):
+        at = steps if shifts is None else steps + shifts[:, i : i + 1]
+        inside = (at >= 0) & (at < mine.shape[1])
+        index = at.clamp(0, mine.shape[1] - 1)
+        windows.append(mine[rows[:, None], index])
+        there.append(good[rows[:, None], index] * inside)
+    return windows, there
 
 
 @torch.inference_mode()
-def score_session(network: FusionNetwork, session: Session) -> dict[str, Scores]:
-    """Scores of every labelled window of a session, by pattern; ``network`` must be in evaluation mode."""
-    tokens = encode_stretch(network, cut(session, 0, session.n_tokens))
-    ends = torch.nonzero(session.labels != UNLABELLED)[:, 0]
-    ends = ends[ends >= network.n_tokens - 1]
-    rows, persons = torch.zeros_like(ends), torch.full_like(ends, session.person)
-    scores = {}
-    for name, pattern in PATTERNS.items():
-        output = fuse_windows(network, tokens, rows, ends, torch.tensor([pattern]).expand(len(ends), 2))
-        said = (output.logits, output.eeg_logits, output.audio_logits)
-        scores[name] = Scores(*said, session.labels[ends], persons, session.segments[ends])
-    return scores
-
-
-def score_sessions(network: FusionNetwork, sessions: Sequence[Session]) -> dict[str, Scores]:
-    """:func:`score_session` of all, by pattern."""
+def score_sessions(
+    network: FusionNetwork,
+    sessions: Sequence[Session],
+    device: torch.device | None = None,
+    asked: Mapping[str, tuple[float, ...]] | None = None,
+) -> dict[str, Scores]:
+    """Scores of every labelled window, by pattern of presence."""
     network.eval()
-    each = [score_session(network, session) for session in sessions]
-    return {name: _joined([scores[name] for scores in each]) for name in PATTERNS}
+    asked = patterns(network.modalities) if asked is None else asked
+    found: dict[str, list[Scores]] = {name: [] for name in asked}
+    for group in _groups(sessions):
+        tokens = _encode_group(network, group, device)
+        for name, pattern in asked.items():
+            found[name].append(_score_group(network, group, tokens, pattern))
+    return {name: join_scores(parts) for name, parts in found.items()}
+
+
+def _groups(sessions: Sequence[Session]) -> Iterator[list[Session]]:
+    """Neighbours, a few at a time; padding and order change no score."""
+    group: list[Session] = []
+    for session in sessions:
+        tokens = session.n_tokens + sum(other.n_tokens for other in group)
+        if group and (len(group) == _SESSIONS_AT_ONCE or tokens > _TOKENS_AT_ONCE):
+            yield group
+            group = []
+        group.append(session)
+    if group:
+        yield group
+
+
+def _encode_group(network: FusionNetwork, group: Sequence[Session], device: torch.device | None) -> Tokens:
+    parts = collate(group, [(0, session.n_tokens) for session in group])
+    if device is not None:
+        parts = {name: Prepared(*(x.to(device) for x in part)) for name, part in parts.items()}
+    return encode_parts(network, parts)
+
+
+def _score_group(
+    network: FusionNetwork, group: Sequence[Session], tokens: Tokens, pattern: tuple[float, ...]
+) -> Scores:
+    where = [np.flatnonzero(session.labels != UNLABELLED) for session in group]
+    rows = torch.from_numpy(np.repeat(np.arange(len(group)), [len(ends) for ends in where]))
+    ends = torch.from_numpy(np.concatenate(where))
+    device = tokens.tokens[0].device
+    presence = torch.tensor([pattern], device=device).expand(len(ends), len(pattern))
+    output = fuse_windows(network, tokens, rows.to(device), ends.to(device), presence)
+    pairs = list(zip(group, where, strict=True))
+    return Scores(
+        output.logits.cpu(),
+        output.heads.cpu(),
+        output.gate.cpu(),
+        torch.from_numpy(np.concatenate([session.labels[at] for session, at in pairs])),
+        tuple(session.person for session, at in pairs for _ in at),
+        torch.from_numpy(np.concatenate([session.segments[at] for session, at in pairs])),
+        ends,
+    )
+
+
+def join_scores(parts: Sequence[Scores]) -> Scores:
+    """One after the other."""
+    joined = {
+        name: torch.cat([getattr(part, name) for part in parts])
+        for name in ("logits", "heads", "gate", "labels", "trials", "ends")
+    }
+    return Scores(persons=tuple(person for part in parts for person in part.persons), **joined)
 
 
 def accuracies(scores: Mapping[str, Scores]) -> dict[str, float]:
@@ -124,6 +191,23 @@ def accuracies(scores: Mapping[str, Scores]) -> dict[str, float]:
     return {name: part.accuracy() for name, part in scores.items()}
 
 
-def _joined(parts: Sequence[Scores]) -> Scores:
-    names = ("logits", "eeg_logits", "audio_logits", "labels", "persons", "segments")
-    return Scores(*(torch.cat([getattr(part, name) for part in parts]) for name in names))
+def fit_temperature(logits: Tensor, labels: Tensor) -> float:
+    """The temperature of least negative log likelihood, found on a fine logarithmic grid 0.2 to 5."""
+    candidates = torch.logspace(-0.7, 0.7, 141, dtype=torch.float64)
+    losses = [torch.nn.functional.cross_entropy(logits.double() / t, labels) for t in candidates]
+    return float(candidates[int(torch.stack(losses).argmin())])
+
+
+def set_temperatures(network: FusionNetwork, sessions: Sequence[Session]) -> None:
+    """Fit a temperature per head on people who were not trained on, then that of the fused answer (Guo 2017).
+
+    In this order, because some modes fuse by the heads' calibrated confidence.
+    """
+    network.temperatures.fill_(1.0)
+    main = main_pattern(network.modalities)
+    everything = {main: patterns(network.modalities)[main]}
+    before = score_sessions(network, sessions, asked=everything)[main]
+    for i in range(before.heads.shape[1]):
+        network.temperatures[1 + i] = fit_temperature(before.heads[:, i], before.labels)
+    after = score_sessions(network, sessions, asked=everything)[main]
+    network.temperatures[0] = fit_temperature(after.logits, after.labels)

@@ -15,6 +15,7 @@ from tests.apps.command import ROOT
         ("replay", "times real time"),
         ("stages", "dejitter"),
         ("latency", "pylsl + numpy loop"),
+        ("models", "cached tokens"),
     ],
 )
 def test_a_quick_run_prints_its_table(name, words):

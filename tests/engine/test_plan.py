@@ -54,7 +54,7 @@ def test_a_telephone_microphone_is_refused():
 
 
 def test_nothing_bound_and_nonsense_fits_are_refused():
-    with pytest.raises(BundleMismatchError, match="neither"):
+    with pytest.raises(BundleMismatchError, match="bound are: none"):
         plan_for_contract({}, CONTRACT)
     with pytest.raises(ConfigError, match="exact or interpolate"):
         plan_for_contract(eeg("Fz"), CONTRACT, fit="guess")

@@ -16,7 +16,7 @@ def seal(parts):
 
 
 def manifest(**changes):
-    content = {"format_version": 1, "sha256": {name: sha256_hex(data) for name, data in CONTENT.items()}}
+    content = {"format_version": 2, "sha256": {name: sha256_hex(data) for name, data in CONTENT.items()}}
     return json.dumps(content | changes).encode()
 
 
@@ -58,8 +58,8 @@ def test_every_truncation_is_found(tmp_path):
     ("parts", "complaint"),
     [
         (
-            CONTENT | {"manifest.json": manifest(format_version=2)},
-            "format version 2, this bci_stream reads 1",
+            CONTENT | {"manifest.json": manifest(format_version=1)},
+            "format version 1, this bci_stream reads 2",
         ),
         (CONTENT | {"manifest.json": manifest(format_version=True)}, "format version True"),
         (CONTENT | {"manifest.json": manifest(sha256=None)}, "contract.json is not the one in the manifest"),

@@ -8,6 +8,17 @@ from bci_stream.model.fusion import FUSION_MODES, CrossAttention, LowRankGate, M
 BUDGET = {"concat": 33_000, "gated": 37_000, "cross_attention": 40_000}
 
 
+NAMES = ("eeg", "audio")
+
+
+def build(mode, names=NAMES, dropout=0.2):
+    return build_fusion(mode, names, 128, 5, dropout)
+
+
+def run(fusion, *modalities):
+    return fusion(list(modalities), fusion.experts(list(modalities)))
+
+
 def modality(n_batch=3, n_valid=25, seed=0):
     generator = torch.Generator().manual_seed(seed)
     valid = torch.zeros(n_batch, 25, dtype=torch.bool)
@@ -20,51 +31,60 @@ def modality(n_batch=3, n_valid=25, seed=0):
 
 @pytest.mark.parametrize(("mode", "budget"), BUDGET.items())
 def test_size_is_within_a_tenth_of_the_budget(mode, budget):
-    assert abs(sum(p.numel() for p in build_fusion(mode, 128, 0.2).parameters()) - budget) < budget / 10
+    assert abs(sum(p.numel() for p in build(mode).parameters()) - budget) < budget / 10
 
 
 @pytest.mark.parametrize("mode", FUSION_MODES)
 def test_every_mode_weighs_features(mode):
-    fusion = build_fusion(mode, 128, 0.2)
+    fusion = build(mode)
     assert fusion.eeg_scale.shape == fusion.audio_scale.shape == (128,)
+    assert {"eeg_scale", "audio_scale"} <= dict(fusion.named_parameters()).keys()
+    assert fusion.scale(1) is fusion.audio_scale
 
 
 @pytest.mark.parametrize("mode", FUSION_MODES)
 @pytest.mark.parametrize(("n_eeg", "n_audio"), [(25, 25), (3, 25), (0, 25), (25, 0), (0, 0)])
 def test_finite_whatever_is_missing_and_the_gate_says_which_counted(mode, n_eeg, n_audio):
-    fused, gate, attention = build_fusion(mode, 128, 0.2).eval()(
-        modality(n_valid=n_eeg), modality(n_valid=n_audio)
-    )
+    fused, gate, attention = run(build(mode).eval(), modality(n_valid=n_eeg), modality(n_valid=n_audio))
     assert torch.isfinite(fused).all()
     assert torch.isfinite(attention).all()
-    if mode == "concat":
+    assert gate.shape == (3, 2)
+    if mode in ("concat", "bottleneck"):
         assert gate.isnan().all()
     elif n_eeg and n_audio:
         assert ((gate > 0) & (gate < 1)).all()
+        torch.testing.assert_close(gate.sum(1), torch.ones(3))
     else:
-        assert gate.tolist() == [1.0 if n_audio else 0.0] * 3
+        torch.testing.assert_close(gate, torch.tensor([[float(n_eeg > 0), float(n_audio > 0)]] * 3))
 
 
 def test_late_is_the_mean_of_probabilities():
     eeg, audio = modality(seed=1), modality(seed=2)
-    logits, gate, _ = build_fusion("late", 128, 0.0)(eeg, audio)
+    logits, gate, _ = run(build("late"), eeg, audio)
     wanted = (eeg.logits.softmax(1) + audio.logits.softmax(1)) / 2
     torch.testing.assert_close(logits.softmax(1), wanted)
-    assert gate.tolist() == [0.5] * 3
+    assert gate.tolist() == [[0.5, 0.5]] * 3
 
 
 def test_late_stands_on_the_one_that_is_present_and_on_nothing_when_none_is():
     eeg, none = modality(seed=1), modality(n_valid=0)
-    late = build_fusion("late", 128, 0.0)
-    torch.testing.assert_close(late(eeg, none)[0].softmax(1), eeg.logits.softmax(1))
-    torch.testing.assert_close(late(none, none)[0].softmax(1), torch.full((3, 5), 0.2))
+    late = build("late")
+    torch.testing.assert_close(run(late, eeg, none)[0].softmax(1), eeg.logits.softmax(1))
+    torch.testing.assert_close(run(late, none, none)[0].softmax(1), torch.full((3, 5), 0.2))
 
 
 def test_gate_is_exactly_all_or_nothing_when_one_is_absent():
-    gate = LowRankGate(8, 2)
-    x, here, absent = torch.randn(4, 8), torch.ones(4, 1), torch.zeros(4, 1)
-    assert torch.equal(gate(x, x, absent, here), torch.ones(4, 8))
-    assert torch.equal(gate(x, x, here, absent), torch.zeros(4, 8))
+    gate, x = LowRankGate(3, 8, 2), torch.randn(4, 3, 8)
+    for only in range(3):
+        present = torch.eye(3)[only].expand(4, 3)
+        assert torch.equal(gate(x, present), present.unsqueeze(2).expand(4, 3, 8))
+    assert not gate(x, torch.zeros(4, 3)).any()
+
+
+def test_gate_of_two_is_a_sigmoid():
+    gate, x = LowRankGate(2, 8, 2), torch.randn(4, 2, 8)
+    wanted = torch.sigmoid(gate.expand(gate.squeeze(x.flatten(1))))
+    torch.testing.assert_close(gate(x, torch.ones(4, 2))[:, 1], wanted, atol=1e-5, rtol=0)
 
 
 def test_attention_agrees_with_torch_s_own():
@@ -90,21 +110,60 @@ def test_nothing_is_gathered_from_an_absent_source():
 
 
 def test_attention_looks_along_time_and_not_at_other_samples():
-    fusion = build_fusion("cross_attention", 128, 0.0)
+    fusion = build("cross_attention")
     eeg, audio = modality(seed=1), modality(seed=2)
-    alone = fusion(*(Modality(*(part[:1] for part in side)) for side in (eeg, audio)))
-    together = fusion(eeg, audio)
+    alone = run(fusion, *(Modality(*(part[:1] for part in side)) for side in (eeg, audio)))
+    together = run(fusion, eeg, audio)
     assert together[2].shape == (3, 4, 25, 25)
     for one, other in zip(alone, together, strict=True):
         torch.testing.assert_close(one, other[:1], atol=1e-6, rtol=0)
     rolled = audio._replace(tokens=audio.tokens.roll(1, dims=1))
-    assert (fusion(eeg, rolled)[2] - together[2]).abs().max() > 1e-4
+    assert (run(fusion, eeg, rolled)[2] - together[2]).abs().max() > 1e-4
 
 
 def test_unknown_mode_is_refused_with_the_choices():
     with pytest.raises(ValueError, match="'sum' is not known; choose one of late, concat"):
-        build_fusion("sum", 128, 0.2)
+        build("sum")
 
 
 def test_concat_reports_no_gate():
-    assert math.isnan(build_fusion("concat", 128, 0.2)(modality(), modality())[1][0])
+    assert math.isnan(run(build("concat"), modality(), modality())[1][0, 0])
+
+
+def test_bottleneck_sees_the_other_modality_only_through_the_shared_tokens():
+    fusion = build("bottleneck").eval()
+    eeg, audio = modality(seed=1), modality(seed=2)
+    before = run(fusion, eeg, audio)[0]
+    assert (run(fusion, eeg, modality(seed=3))[0] - before).abs().max() > 1e-4
+    with torch.no_grad():
+        fusion.out.weight.zero_()
+    assert torch.equal(run(fusion, eeg, audio)[0], run(fusion, eeg, modality(seed=3))[0])
+
+
+def test_adaptive_listens_to_whoever_is_sure():
+    fusion = build("adaptive").eval()
+    eeg, audio = modality(seed=1), modality(seed=2)
+    sure = eeg._replace(logits=torch.eye(5)[:3] * 12)
+    unsure = audio._replace(logits=torch.zeros(3, 5))
+    weights = run(fusion, sure, unsure)[1]
+    assert (weights[:, 0] > weights[:, 1]).all()
+    log_probs, _, _ = run(fusion, sure, unsure)
+    assert log_probs.argmax(1).tolist() == [0, 1, 2]
+    torch.testing.assert_close(log_probs.exp().sum(1), torch.ones(3))
+
+
+def test_adaptive_is_uniform_when_nothing_is_there():
+    none = modality(n_valid=0)
+    torch.testing.assert_close(run(build("adaptive").eval(), none, none)[0].exp(), torch.full((3, 5), 0.2))
+
+
+@pytest.mark.parametrize("mode", FUSION_MODES)
+def test_a_single_modality_needs_no_fusion_and_a_third_is_a_name(mode):
+    assert run(build(mode, ("audio",)).eval(), modality())[1].shape == (3, 1)
+    fusion = build(mode, ("eeg", "audio", "face")).eval()
+    here, none = modality(seed=1), modality(n_valid=0)
+    three = run(fusion, here, modality(seed=2), modality(seed=3))
+    assert fusion.face_scale.shape == (128,)
+    assert three[1].shape == (3, 3)
+    assert torch.isfinite(run(fusion, here, none, none)[0]).all()
+    assert (three[0] - run(fusion, here, modality(seed=2), modality(seed=4))[0]).abs().max() > 1e-5

@@ -5,6 +5,7 @@ from torch.nn import functional
 from bci_stream.model.layers import (
     AttentionPooling,
     MaskedBatchNorm,
+    RunningNorm,
     depthwise,
     depthwise_fft,
     share_valid,
@@ -83,3 +84,62 @@ def test_pooling_weighs_valid_tokens_only_and_gives_zero_for_none():
 
 def test_share_valid():
     assert share_valid(torch.tensor([[1.0, 1, 0, 0, 0, 0]]), 3).tolist() == [pytest.approx([2 / 3, 0])]
+
+
+def normalized(norm, x, valid, cuts=()):
+    """The whole, or in pieces that end before the tokens of ``cuts``."""
+    history, parts, start = torch.zeros(len(x), 1, 2 * norm.n_features + 1), [], 0
+    for stop in [*cuts, x.size(1) // norm.frames_per_token]:
+        span = slice(start * norm.frames_per_token, stop * norm.frames_per_token)
+        y, history = norm(x[:, span], valid[:, span], history)
+        parts.append(y)
+        start = stop
+    return torch.cat(parts, 1)
+
+
+@pytest.mark.parametrize("cuts", [(1,), (3, 4, 30), tuple(range(1, 40))])
+@pytest.mark.parametrize("frames", [1, 20])
+def test_running_norm_in_pieces_is_the_whole(frames, cuts):
+    torch.manual_seed(0)
+    norm = RunningNorm(5, frames, -4.0, 4.0)
+    x = 3 * torch.randn(2, 40 * frames, 5) - 7
+    valid = (torch.rand(2, 40 * frames) > 0.3).float()
+    torch.testing.assert_close(
+        normalized(norm, x, valid, cuts), normalized(norm, x, valid), atol=1e-4, rtol=0
+    )
+
+
+def test_running_norm_makes_people_alike_and_forgets_the_prior():
+    torch.manual_seed(0)
+    norm = RunningNorm(3, 1, 0.0, 1.0)
+    for mean, spread in ((-9.0, 0.5), (4.0, 3.0)):
+        y = normalized(norm, mean + spread * torch.randn(1, 6000, 3), torch.ones(1, 6000))[:, -1500:]
+        assert y.mean().abs() < 0.15
+        assert abs(float(y.std()) - 1) < 0.15
+
+
+def test_running_norm_is_causal_and_deaf_to_what_is_not_valid():
+    torch.manual_seed(0)
+    norm = RunningNorm(3, 2, 0.0, 1.0)
+    x, valid = torch.randn(1, 60, 3), torch.ones(1, 60)
+    valid[:, 20:30] = 0.0
+    later, junk = x.clone(), x.clone()
+    later[:, 40:] += 5
+    junk[:, 20:30] = 1e3
+    before = normalized(norm, x, valid)
+    assert torch.equal(normalized(norm, later, valid)[:, :40], before[:, :40])
+    torch.testing.assert_close(normalized(norm, junk, valid), before)
+    assert not before[:, 20:30].any()
+
+
+def test_running_norm_starts_from_its_prior():
+    norm = RunningNorm(1, 1, -4.0, 2.0)
+    y = normalized(norm, torch.tensor([[[-2.0]]]), torch.ones(1, 1))
+    assert float(y) == pytest.approx(1.0, abs=0.1)
+
+
+def test_pooling_is_the_mean_of_equal_tokens_plus_no_spread():
+    pool = AttentionPooling(4)
+    token = torch.randn(1, 1, 4)
+    pooled = pool(token.expand(1, 7, 4), torch.ones(1, 7, dtype=torch.bool))
+    torch.testing.assert_close(pooled, token[:, 0], atol=1e-3, rtol=0)

@@ -1,4 +1,5 @@
 import dataclasses
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,7 +9,9 @@ from hypothesis import strategies as st
 
 from bci_stream.errors import BundleMismatchError
 from bci_stream.model.bundle import Bundle, make_program
+from bci_stream.model.contract import Contract
 from bci_stream.model.fusion import FUSION_MODES
+from bci_stream.model.network import build_network
 from bci_stream.model.predictor import Hop, StreamingPredictor
 
 N_CHANNELS = 6
@@ -55,6 +58,9 @@ def assert_same_bits(one, other):
         a, b = getattr(one, field.name), getattr(other, field.name)
         if isinstance(a, np.ndarray):
             assert a.tobytes() == b.tobytes(), field.name
+        elif isinstance(a, dict):
+            assert a.keys() == b.keys()
+            assert all(np.array_equal(a[name], b[name], equal_nan=True) for name in a), field.name
         else:
             assert a == b or (a != a and b != b), field.name
 
@@ -69,15 +75,41 @@ def test_streaming_is_the_whole_window(make_bundle, mode, n_tokens):
     )
     presence = torch.tensor([[float("eeg" in found.stood_on), float("audio" in found.stood_on)]])
     with torch.inference_mode():
-        wanted = bundle.network(eeg.transpose(1, 2), eeg_valid, audio, audio_valid, presence)
+        wanted = bundle.network([eeg.transpose(1, 2), audio], [eeg_valid, audio_valid], presence)
     np.testing.assert_allclose(found.logits, wanted.logits[0], atol=1e-5)
     np.testing.assert_allclose(found.probs, wanted.probs[0], atol=1e-5)
-    np.testing.assert_allclose(found.eeg_logits, wanted.eeg_logits[0], atol=1e-5)
-    np.testing.assert_allclose(found.audio_logits, wanted.audio_logits[0], atol=1e-5)
+    for name, logits in zip(bundle.network.head_names, wanted.heads[0], strict=True):
+        np.testing.assert_allclose(found.heads[name], logits, atol=1e-5)
+    for name, weight in zip(("eeg", "audio"), wanted.gate[0], strict=True):
+        np.testing.assert_allclose(found.gate[name], weight, atol=1e-5)
     if mode == "cross_attention":
         assert found.attention.shape == (4, 25, 25)
     else:
         assert found.attention.size == 0
+
+
+@pytest.mark.parametrize("front", ["learned", "bandpower"])
+@pytest.mark.parametrize("modalities", [("eeg", "audio"), ("eeg",), ("audio",)])
+def test_streaming_with_running_normalisation_is_the_whole_window(make_bundle, front, modalities):
+    """Both front ends, each modality alone too; the normalisation goes on from hop to hop."""
+    bundle = make_bundle(
+        eeg={"channels": tuple(f"E{i}" for i in range(N_CHANNELS)), "normalization": "running"},
+        audio={"normalization": "running"},
+        architecture={"eeg_front": front, "n_taps": {"learned": 63, "bandpower": 125}[front]},
+        modalities=modalities,
+    )
+    signals = stretch(45)
+    found = run(StreamingPredictor(bundle), hops(signals))
+    eeg, eeg_valid, audio, audio_valid = (
+        torch.from_numpy(np.asarray(x, np.float32)).unsqueeze(0) for x in signals
+    )
+    by_name = {"eeg": (eeg.transpose(1, 2), eeg_valid), "audio": (audio, audio_valid)}
+    inputs, valid = zip(*(by_name[name] for name in modalities), strict=True)
+    with torch.inference_mode():
+        wanted = bundle.network(list(inputs), list(valid), torch.ones(1, len(modalities)))
+    assert found.stood_on == modalities
+    np.testing.assert_allclose(found.logits, wanted.logits[0], atol=1e-4)
+    np.testing.assert_allclose(found.probs, wanted.probs[0], atol=1e-5)
 
 
 def test_longer_hops_give_the_same_bits(make_bundle):
@@ -200,3 +232,36 @@ def test_hops_of_another_shape_are_refused(predictor, arguments, complaint):
     with pytest.raises(BundleMismatchError) as caught:
         predictor.push(**arguments)
     assert complaint in str(caught.value)
+
+
+def test_after_a_silence_it_still_knows_the_person(make_bundle):
+    """Running normalisation goes on; everything else is as at the start."""
+    eeg = {"channels": tuple(f"E{i}" for i in range(N_CHANNELS)), "normalization": "running"}
+    sizes = {"eeg_front": "bandpower", "n_taps": 125}
+    fields = {"audio": {"normalization": "running"}, "architecture": sizes}
+    contract = Contract.model_validate({"eeg": eeg, **fields})
+    network = build_network(contract).eval()
+    bundle = Bundle(contract, network, make_program(network), "", Path(), rebuilt=True)
+    known, fresh, swapped = (StreamingPredictor(bundle) for _ in range(3))
+    loud = stretch(60)
+    run(known, hops((5 * loud[0], loud[1], 5 * loud[2], loud[3])))
+    swapped.warm_up([], known)
+    known.reconnect()
+    assert known.predict().stood_on == ()
+    after = list(hops(stretch(25, seed=1)))
+    answers = []
+    for predictor in (known, swapped, fresh):
+        for hop in after:
+            predictor.push(hop.eeg, hop.eeg_valid, hop.audio, hop.audio_valid)
+        answers.append(predictor.predict())
+    assert_same_bits(answers[0], answers[1])
+    assert np.abs(answers[0].logits - answers[2].logits).max() > 1e-4
+
+
+def test_without_running_normalisation_a_silence_is_a_new_start(make_bundle):
+    predictor, signals = StreamingPredictor(make_bundle()), list(hops(stretch(25)))
+    first = run(predictor, signals)
+    predictor.reconnect()
+    for hop in signals:
+        predictor.push(hop.eeg, hop.eeg_valid, hop.audio, hop.audio_valid)
+    assert_same_bits(first, predictor.predict())

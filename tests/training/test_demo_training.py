@@ -9,10 +9,11 @@ from bci_stream.model.bundle import load_bundle
 from bci_stream.model.contract import Contract, EegContract
 from bci_stream.model.predictor import StreamingPredictor
 from bci_stream.sources.simulator import DEMO_MONTAGE, SimulatorSettings
-from bci_stream.training.corpus import UNLABELLED, record_session, simulated_hops
-from bci_stream.training.demo import DemoSettings, fit_temperature, train_demo
-from bci_stream.training.evaluate import score_session
+from bci_stream.training.demo import DemoSettings, train_demo
+from bci_stream.training.evaluate import fit_temperature, score_sessions
 from bci_stream.training.fit import FitSettings
+from bci_stream.training.sessions import UNLABELLED
+from bci_stream.training.simulated import record_session, simulated_hops
 
 CONTRACT = Contract(eeg=EegContract(channels=DEMO_MONTAGE, highpass_hz=0.5))
 PERSON = SimulatorSettings(seed=5, person=77_001, dwell_s=(6.0, 9.0))
@@ -33,7 +34,7 @@ def test_a_session_is_the_same_however_often_it_is_made(session):
 
 
 def test_only_windows_inside_one_emotion_are_labelled(session):
-    labels = session.labels.numpy()
+    labels = session.labels
     assert (labels[:24] == UNLABELLED).all()
     assert 0.05 < (labels != UNLABELLED).mean() < 0.6
 
@@ -41,7 +42,7 @@ def test_only_windows_inside_one_emotion_are_labelled(session):
 def test_a_whole_training_makes_a_bundle_that_says_what_it_is(tmp_path, monkeypatch):
     monkeypatch.setenv("BCI_STREAM_HOME", str(tmp_path))
     settings = DemoSettings(
-        n_train=2, n_valid=1, n_test=1, duration_s=45.0, n_workers=1, fit=FitSettings(n_steps=4, n_checks=1)
+        n_train=2, n_valid=1, n_test=1, duration_s=45.0, n_workers=1, fit=FitSettings(n_epochs=1, patience=0)
     )
     lines = []
     sha256 = train_demo(tmp_path / "tiny.bci", settings, lines.append)
@@ -57,7 +58,7 @@ def test_people_in_training_and_validation_must_differ(session):
     from bci_stream.training.fit import fit
 
     with pytest.raises(ConfigError, match="must differ"):
-        fit(build_network(CONTRACT), [session], [session], FitSettings(n_steps=1))
+        fit(build_network(CONTRACT), [session], [session], FitSettings(n_epochs=1))
 
 
 def test_temperature_undoes_overconfidence():
@@ -75,7 +76,7 @@ def test_the_demo_bundle_names_unseen_simulated_people_well_above_chance(tmp_pat
     right, n = dict.fromkeys(("both", "eeg", "audio"), 0.0), 0
     for person in range(6):
         settings = SimulatorSettings(seed=50 + person, person=88_000 + person, dwell_s=(6.0, 9.0))
-        scores = score_session(bundle.network, record_session(settings, bundle.contract, 60.0))
+        scores = score_sessions(bundle.network, [record_session(settings, bundle.contract, 60.0)])
         n += scores["both"].n
         for name, part in scores.items():
             right[name] += part.accuracy() * part.n
@@ -88,11 +89,10 @@ def test_the_demo_bundle_names_unseen_simulated_people_well_above_chance(tmp_pat
 def test_streaming_says_what_training_saw(session, tmp_path, monkeypatch):
     monkeypatch.setenv("BCI_STREAM_HOME", str(tmp_path))
     bundle = load_bundle(DEMO_BUNDLE)
-    whole = score_session(bundle.network, record_session(PERSON, bundle.contract, 30.0))[
-        "both"
-    ].logits.numpy()
+    recorded = record_session(PERSON, bundle.contract, 30.0)
+    whole = score_sessions(bundle.network, [recorded])["both"].logits.numpy()
     predictor, streamed = StreamingPredictor(bundle), []
-    labels = record_session(PERSON, bundle.contract, 30.0).labels.numpy()
+    labels = recorded.labels
     for number, (_, hop) in enumerate(simulated_hops(PERSON, bundle.contract, 30.0)):
         predictor.push(hop.eeg, hop.eeg_valid, hop.audio, hop.audio_valid)
         raw = predictor.predict()

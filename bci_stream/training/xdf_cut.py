@@ -1,0 +1,201 @@
+"""Trials cut out of one marked XDF recording, on the local clock and without gaps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from bci_stream.errors import BciStreamError, ConfigError, CorpusError
+from bci_stream.messages import AUDIO, EEG, Chunk, ClockOffset, FloatArray, Marker, TimeArray
+from bci_stream.sources.binding import MARKERS, Binding, bind_audio, bind_eeg, find_stream, looks_like_markers
+from bci_stream.sources.xdf import XdfRecording, XdfSource
+from bci_stream.timeline.clock import STEP_S, ClockTrack
+from bci_stream.timeline.stamps import Dejitter
+from bci_stream.training.trials import Trial
+
+_GAP_PERIODS: Final = 1.5
+_ROUNDING: Final = 0.015  # a device may run that much slower than it says
+
+
+@dataclass(frozen=True, slots=True)
+class TrialMarks:
+    """How trials are marked, and which streams they are cut from.
+
+    ``prefix``: of the marker that begins a trial; what follows is the label. ``trial_s``: the longest that
+    a trial lasts; None: always up to the next marker, and the last trial needs one. ``modalities``: "eeg",
+    "audio" or both; a stream of each must be there. ``eeg``, ``audio``, ``markers``: which stream, where
+    more than one would do, as in ``find_stream``.
+    """
+
+    prefix: str = "trial:"
+    trial_s: float | None = None
+    modalities: tuple[str, ...] = (EEG, AUDIO)
+    eeg: str | None = None
+    audio: str | None = None
+    markers: str | None = None
+
+    def __post_init__(self) -> None:
+        if not self.prefix:
+            raise ConfigError("the prefix of the markers that begin a trial must not be empty")
+        if self.trial_s is not None and not self.trial_s > 0:
+            raise ConfigError(f"trial_s must be above 0, got {self.trial_s:g}")
+        if not self.modalities or set(self.modalities) - {EEG, AUDIO}:
+            raise ConfigError(f"modalities must be eeg, audio or both, got {', '.join(self.modalities)}")
+
+
+def header(path: Path, marks: TrialMarks) -> tuple[Path, tuple[str, ...], tuple[str, ...]]:
+    """The file, its electrodes, and the labels of its trials."""
+    try:
+        with XdfRecording.open(path) as recording:
+            bindings = _bindings(recording, marks)
+            labels = [label for _, _, label in _spans(_markers(recording, marks), marks, path)]
+    except CorpusError:
+        raise
+    except BciStreamError as error:
+        raise CorpusError(f"{path}: {error}") from error
+    return path, bindings[EEG].ch_names if EEG in bindings else (), tuple(labels)
+
+
+def _bindings(recording: XdfRecording, marks: TrialMarks) -> dict[str, Binding]:
+    bound = {}
+    if EEG in marks.modalities:
+        bound[EEG] = bind_eeg(find_stream(recording.streams, EEG, marks.eeg))
+    if AUDIO in marks.modalities:
+        bound[AUDIO] = bind_audio(find_stream(recording.streams, AUDIO, marks.audio))
+    return bound
+
+
+def _markers(recording: XdfRecording, marks: TrialMarks) -> list[tuple[float, str]]:
+    """Local time (s) and text of every marker, in the order of time."""
+    if marks.markers is not None:
+        keys = [find_stream(recording.streams, MARKERS, marks.markers).key]
+    else:
+        keys = [info.key for info in recording.streams if looks_like_markers(info)]
+    texts: list[str] = []
+    clocks: dict[str, ClockTrack] = {}
+    placed: list[tuple[float, str]] = []
+    for event in XdfSource(recording, {}, keys).events():
+        clock = clocks.setdefault(event.stream, ClockTrack(np.inf))
+        if isinstance(event, ClockOffset):
+            pieces = clock.add_pair(event.remote_s, event.offset_s)
+        elif isinstance(event, Marker):
+            texts.append(event.label)
+            place = np.array([[len(texts) - 1]], np.float32)  # counts exactly to 16 million
+            pieces = clock.admit(np.array([event.timestamp]), place)
+        placed += _texts(pieces, texts)
+    for clock in clocks.values():
+        placed += _texts(clock.flush(), texts)
+    return sorted(placed)
+
+
+def _texts(pieces: Sequence[tuple[TimeArray, FloatArray]], texts: Sequence[str]) -> list[tuple[float, str]]:
+    return [
+        (float(t), texts[int(i)]) for times, rows in pieces for t, i in zip(times, rows[:, 0], strict=True)
+    ]
+
+
+def _spans(
+    markers: Sequence[tuple[float, str]], marks: TrialMarks, path: Path
+) -> list[tuple[float, float, str]]:
+    """Start, end (local, s) and label of every trial."""
+    spans = []
+    for i, (begin, text) in enumerate(markers):
+        if not text.startswith(marks.prefix):
+            continue
+        label = text.removeprefix(marks.prefix).strip()
+        longest = begin + marks.trial_s if marks.trial_s is not None else np.inf
+        end = min(longest, next((t for t, _ in markers[i + 1 :] if t > begin), np.inf))
+        if not label:
+            raise CorpusError(f"{path}: marker {text!r} names no label")
+        if end == np.inf:
+            raise CorpusError(f"{path}: no marker ends the last trial ({text}): mark its end or give trial_s")
+        spans.append((begin, end, label))
+    if not spans:
+        seen = sorted({text for _, text in markers})
+        raise CorpusError(f"{path} has no marker {marks.prefix}LABEL; it has {', '.join(seen[:8]) or 'none'}")
+    return spans
+
+
+class _Lane:
+    """One stream of a recording on its way to the local clock, all of it kept."""
+
+    def __init__(self, binding: Binding) -> None:
+        self._clock = ClockTrack(max(STEP_S, 5.0 / binding.sfreq))
+        self._dejitter = Dejitter(binding.sfreq)
+        self._times: list[TimeArray] = []
+        self._rows: list[FloatArray] = []
+        self.sfreq = binding.sfreq
+
+    def feed(self, event: Chunk | ClockOffset) -> None:
+        """Take samples or a clock measurement."""
+        if isinstance(event, Chunk):
+            self._place(self._clock.admit(event.timestamps, event.data))
+        else:
+            self._place(self._clock.add_pair(event.remote_s, event.offset_s))
+
+    def end(self) -> tuple[TimeArray, FloatArray]:
+        """(n,) local times (s), rising, and (n, C) samples."""
+        self._place(self._clock.flush())
+        return np.concatenate([np.empty(0), *self._times]), np.concatenate(self._rows)
+
+    def _place(self, pieces: Sequence[tuple[TimeArray, FloatArray]]) -> None:
+        for local, rows in pieces:
+            times, kinds = self._dejitter.step(local)
+            kept = kinds >= 0
+            self._times.append(times[kept])
+            self._rows.append(rows[kept])
+
+
+def trials_of(path: Path, person: str, marks: TrialMarks, first: int) -> Iterator[Trial]:
+    """The trials of one recording, numbered from ``first``.
+
+    Raises:
+        CorpusError: it cannot be read, a trial has no end, or one lacks samples.
+    """
+    try:
+        with XdfRecording.open(path) as recording:
+            spans = _spans(_markers(recording, marks), marks, path)
+            bindings = _bindings(recording, marks)
+            lanes = {role: _Lane(binding) for role, binding in bindings.items()}
+            for event in XdfSource(recording, bindings).events():
+                if isinstance(event, Chunk | ClockOffset) and event.stream in lanes:
+                    lanes[event.stream].feed(event)
+    except CorpusError:
+        raise
+    except BciStreamError as error:
+        raise CorpusError(f"{path}: {error}") from error
+    placed = {role: lane.end() for role, lane in lanes.items()}
+    for number, (begin, end, label) in enumerate(spans, first):
+        cut = {}
+        for role, (times, rows) in placed.items():
+            where = f"{path}, trial {number - first + 1} ({label}), {role}"
+            cut[role] = rows[_inside(times, begin, end, lanes[role].sfreq, where)]
+            if not np.isfinite(cut[role]).all():
+                raise CorpusError(f"{where}: samples that are no finite numbers")
+        yield Trial(
+            person=person,
+            number=number,
+            label=label,
+            eeg=cut.get(EEG),
+            eeg_sfreq=lanes[EEG].sfreq if EEG in lanes else 0.0,
+            audio=cut[AUDIO][:, 0] if AUDIO in cut else None,
+            audio_sfreq=lanes[AUDIO].sfreq if AUDIO in lanes else 0.0,
+            source=str(path),
+        )
+
+
+def _inside(times: TimeArray, begin: float, end: float, sfreq: float, where: str) -> slice:
+    """The samples of ``[begin, end)``; a step of more than 1.5 periods from edge to edge is an error."""
+    first, last = np.searchsorted(times, (begin, end)).tolist()
+    marks = np.concatenate([[begin - 0.5 / sfreq], times[first:last], [end + 0.5 / sfreq]])
+    steps = np.diff(marks)
+    widest = int(steps.argmax())
+    if steps[widest] > _GAP_PERIODS * (1.0 + _ROUNDING) / sfreq:
+        raise CorpusError(
+            f"{where}: no samples for {steps[widest]:.3f} s at {marks[widest] - begin:.2f} s into the trial"
+        )
+    return slice(first, last)
