@@ -24,7 +24,7 @@ Dropout = Annotated[float, typer.Option("--dropout", help="share of features lef
 Seed = Annotated[int, typer.Option("--seed", help="of the start, the batches and the split")]
 Data = Annotated[
     str | None,
-    typer.Option("--data", help="folder of EAV, EmoDB or affective music, or: generator"),
+    typer.Option("--data", help="folder of EAV, EmoDB, affective music or XDF sessions, or: generator"),
 ]
 Subjects = Annotated[
     str | None, typer.Option("--subjects", help="how many of the first, or which: subject3,subject7")

@@ -38,7 +38,7 @@ def open_corpus(
     ``subjects``: how many of the first, or which (comma-separated); None for all.
 
     Raises:
-        ConfigError: the folder holds nothing that a loader knows.
+        ConfigError: the folder holds nothing that a loader knows, or its people cannot be chosen.
         CorpusError: a loader knows it, and something is wrong with it.
     """
     place = Path(data) if data and data != GENERATOR else None
@@ -65,6 +65,8 @@ def _open_folder(folder: Path, listening: bool, subjects: str | None) -> Corpus:
     names = [path.name for path in folder.iterdir()]
     if any(person_of(name) for name in names):
         return EavCorpus(folder, listening=listening, subjects=_chosen(folder, listening, subjects))
+    if subjects is not None:
+        raise ConfigError(f"--subjects {subjects}: people are chosen of EAV and of the generator only")
     if any(name.lower().endswith("_calibration.mat") for name in names):
         from bci_stream.training.affective_music import AffectiveMusicCorpus
 
@@ -73,9 +75,13 @@ def _open_folder(folder: Path, listening: bool, subjects: str | None) -> Corpus:
         from bci_stream.training.emodb import EmodbCorpus
 
         return EmodbCorpus(folder)
+    if any(folder.glob("*.xdf")) or any(folder.glob("*/*.xdf")):
+        from bci_stream.training.xdf_trials import XdfTrialCorpus
+
+        return XdfTrialCorpus(folder)
     raise ConfigError(
         f"--data {folder}: neither EAV (subject1, subject2, …) nor EmoDB (03a01Fa.wav, …) nor affective "
-        f"music (P01_S01_calibration.mat, …); it holds {', '.join(sorted(names)[:4]) or 'nothing'}"
+        f"music (P01_S01_calibration.mat, …) nor sessions of yours (anna/monday.xdf, …); it holds {', '.join(sorted(names)[:4]) or 'nothing'}"
     )
 
 
