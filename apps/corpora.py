@@ -81,7 +81,8 @@ def _open_folder(folder: Path, listening: bool, subjects: str | None) -> Corpus:
         return XdfTrialCorpus(folder)
     raise ConfigError(
         f"--data {folder}: neither EAV (subject1, subject2, …) nor EmoDB (03a01Fa.wav, …) nor affective "
-        f"music (P01_S01_calibration.mat, …) nor sessions of yours (anna/monday.xdf, …); it holds {', '.join(sorted(names)[:4]) or 'nothing'}"
+        "music (P01_S01_calibration.mat, …) nor sessions of yours (anna/monday.xdf, …); "
+        f"it holds {', '.join(sorted(names)[:4]) or 'nothing'}"
     )
 
 
