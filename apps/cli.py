@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from apps import cli_evaluate, cli_record
 from apps.cli_training import register
 from apps.console import fail
 from bci_stream.errors import BciStreamError
@@ -296,6 +297,8 @@ def version() -> None:
 
 
 register(app)
+cli_evaluate.register(app)
+cli_record.register(app)
 
 
 def script(command: str) -> None:

@@ -1,0 +1,231 @@
+"""``bci-stream record`` and the recording of a live session, over a real liblsl."""
+
+import os
+import signal
+import stat
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pylsl
+import pytest
+
+from apps.choice import ModelChoice, load_model, prepare
+from apps.record import Destination, record_live
+from bci_stream.engine.pipeline import Pipeline
+from bci_stream.engine.session import Session, replay
+from bci_stream.messages import AUDIO, EEG, ClockOffset
+from bci_stream.sinks.base import SinkRunner
+from bci_stream.sinks.xdf_file import note_of
+from bci_stream.sources.binding import bind_audio, bind_eeg
+from bci_stream.sources.lsl import LslRequest, LslSource
+from bci_stream.sources.simulator import SimulatorSettings
+from bci_stream.sources.simulator_process import SimulatorProcess
+from bci_stream.sources.xdf import XdfRecording, XdfSource
+from tests.apps.command import ROOT, bci
+
+pyxdf = pytest.importorskip("pyxdf", reason="pyxdf comes with the dev extra")
+
+
+def wait_until(condition, timeout_s=60.0):
+    deadline = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < deadline, "the condition never came true"
+        time.sleep(0.01)
+
+
+def person(prefix, session_id, **fields):
+    settings = SimulatorSettings(**fields)
+    return SimulatorProcess(settings, name_prefix=prefix, source_id=prefix, lsl=(session_id, "machine"))
+
+
+@pytest.fixture(scope="module")
+def headset(lsl_isolation):
+    with person("Rec", lsl_isolation, ch_names=("Fz", "Cz", "Pz")) as process:
+        process.wait_ready()
+        yield lsl_isolation
+
+
+def by_name(path):
+    return {s["info"]["name"][0]: s for s in pyxdf.load_xdf(path)[0]}
+
+
+def test_everything_but_the_voice_is_recorded_and_the_next_run_gets_the_next_number(headset, tmp_path):
+    where = ("--folder", tmp_path, "--subject", "P1", "--task", "rest", "--session-id", headset)
+    done = bci("record", *where, "--seconds", "2", "--json")
+    assert done.code == 0, done.err
+    assert "not recorded without --audio" in done.err
+    path = tmp_path / "sub-P1" / "eeg" / "sub-P1_task-rest_run-001_eeg.xdf"
+    (said,) = done.records("recording")
+    assert said["file"] == str(path)
+    assert said["bytes"] == path.stat().st_size
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    streams = by_name(path)
+    assert set(streams) == {"RecEEG", "RecMarkers"}
+    eeg = streams["RecEEG"]
+    assert len(eeg["time_stamps"]) == said["samples"]["RecEEG"] > 400
+    assert [c["label"][0] for c in eeg["info"]["desc"][0]["channels"][0]["channel"]] == ["Fz", "Cz", "Pz"]
+    assert eeg["info"]["desc"][0]["simulation"][0]["seed"] == ["0"]  # all that the header said
+    assert len(eeg["clock_times"]) >= 1
+    np.testing.assert_allclose(np.diff(eeg["time_stamps"]), 1 / 250, atol=1e-3)
+    before = path.read_bytes()
+    assert bci("record", *where, "--seconds", "0.5").code == 0
+    assert path.with_name("sub-P1_task-rest_run-002_eeg.xdf").exists()
+    assert path.read_bytes() == before
+
+
+def test_the_voice_is_recorded_when_it_is_asked_for(headset, tmp_path):
+    out = tmp_path / "x.xdf"
+    done = bci(
+        "record", "--out", out, "--audio", "--stream", "RecAudio", "--seconds", "1", "--session-id", headset
+    )
+    assert done.code == 0, done.err
+    streams = by_name(out)
+    assert set(streams) == {"RecAudio"}
+    assert len(streams["RecAudio"]["time_stamps"]) > 10_000
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--subject", "a/b"), "letters and digits"),
+        (("--run", "0"), "run 0"),
+        (("--seconds", "-1"), "makes no sense"),
+        (("--out", "{tmp}/taken.xdf"), "never overwritten"),
+        (("--out", "{tmp}/x.txt"), "an .xdf file"),
+        (("--out", "{tmp}/taken.xdf/x.xdf"), "cannot record to"),
+        (("--stream", "Nobody", "--wait", "1"), "found"),
+        (("--stream", "RecAudio", "--wait", "1"), "without --audio"),
+    ],
+)
+def test_what_cannot_be_is_one_line(headset, tmp_path, options, said):
+    (tmp_path / "taken.xdf").write_bytes(b"mine")
+    spelled = [option.format(tmp=tmp_path) for option in options]
+    spelled += [] if "--out" in options else ["--folder", str(tmp_path)]
+    done = bci("record", "--session-id", headset, *spelled)
+    assert done.code == 2
+    errors = [line for line in done.err.splitlines() if line.startswith("error:")]
+    assert len(errors) == 1
+    assert said in errors[0]
+    assert (tmp_path / "taken.xdf").read_bytes() == b"mine"
+    assert [p.name for p in tmp_path.rglob("*")] == ["taken.xdf"]
+
+
+def started(*arguments):
+    return subprocess.Popen([sys.executable, "-m", "bci_stream", "record", *map(str, arguments)], cwd=ROOT)
+
+
+def test_a_killed_recording_opens_and_the_next_start_finishes_it(headset, tmp_path):
+    where = ("--folder", tmp_path, "--subject", "P1", "--session-id", headset)
+    process = started(*where)
+    path = tmp_path / "sub-P1" / "eeg" / "sub-P1_task-recording_run-001_eeg.xdf"
+    wait_until(lambda: path.exists() and path.stat().st_size > 20_000)
+    process.send_signal(signal.SIGKILL)
+    killed_s = pylsl.local_clock()
+    process.wait()
+    assert note_of(path).exists()
+    eeg = by_name(path)["RecEEG"]
+    assert killed_s - eeg["time_stamps"][-1] < 0.25 + 0.05  # 50 ms for the kill itself and the way here
+    done = bci("record", *where, "--seconds", "0.5")
+    assert done.code == 0
+    assert "finished an earlier recording" in done.err
+    assert not note_of(path).exists()
+    finished = by_name(path)["RecEEG"]
+    assert int(finished["footer"]["info"]["sample_count"][0]) == len(eeg["time_stamps"])
+
+
+def test_ctrl_c_ends_a_recording_whole(headset, tmp_path):
+    out = tmp_path / "x.xdf"
+    process = started("--out", out, "--session-id", headset)
+    wait_until(lambda: out.exists() and out.stat().st_size > 10_000)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(20) == 0
+    assert not note_of(out).exists()
+    assert "footer" in by_name(out)["RecEEG"]
+
+
+# -- a live session is its recording ----------------------------------------------------------------------
+
+
+class Kept:
+    """What a session said, copied out of the rings."""
+
+    def __init__(self):
+        self.said = {}
+
+    def put(self, prediction, window):
+        parts = {
+            role: (p.data.tobytes(), p.mask.tobytes(), p.marks.tobytes())
+            for role, p in window.streams.items()
+        }
+        self.said[window.index] = (
+            window.t_end,
+            parts,
+            None if prediction is None else repr(prediction.logits),
+        )
+
+
+def played(path, prepared):
+    with XdfRecording.open(path) as recording:
+        found = {info.name: info for info in recording.streams}
+        names = {name[-3:]: name for name in found}
+        bindings = {EEG: bind_eeg(found[names["EEG"]]), AUDIO: bind_audio(found[names["dio"]])}
+        source, kept = XdfSource(recording, bindings), Kept()
+        pipeline = Pipeline(prepared.plans, prepared.settings, prepared.predictor)
+        for outcome in replay(source.events(), pipeline):
+            kept.put(outcome.prediction, outcome.window)
+    return kept.said
+
+
+@pytest.mark.parametrize(
+    ("n_least", "away_s"),
+    [(60, 1.0), pytest.param(520, 4.0, marks=[pytest.mark.slow, pytest.mark.timeout(400)])],
+)
+def test_a_live_session_with_a_killed_headset_replays_bit_for_bit(lsl_isolation, tmp_path, n_least, away_s):
+    prefix = f"Own{n_least}"
+    choice = ModelChoice()
+    with person(prefix + "V", lsl_isolation, seed=1) as voice, person(prefix, lsl_isolation) as headset:
+        voice.wait_ready()
+        headset.wait_ready()
+        source = LslSource(
+            [LslRequest(EEG, f"{prefix}EEG"), LslRequest(AUDIO, f"{prefix}VAudio")], resolve_s=30.0
+        )
+        bindings = source.open()
+        specs = {role: binding.spec for role, binding in bindings.items()}
+        prepared = prepare(choice, load_model(choice), specs)
+        destination = Destination(file=tmp_path / "session.xdf")
+        recording = record_live(destination, source, bindings, prepared, audio=True)
+        pipeline = Pipeline(prepared.plans, prepared.settings, prepared.predictor, stale_after_s=1.0)
+        kept, runner = Kept(), SinkRunner(recording.sink)
+        session = Session(recording.source, pipeline, [kept, runner], pylsl.local_clock)
+        session.start()
+        try:
+            wait_until(lambda: len(kept.said) >= n_least / 3, 200.0)
+            headset.kill()
+            killed_s = pylsl.local_clock()
+            wait_until(lambda: pylsl.local_clock() > killed_s + away_s)
+            with person(prefix, lsl_isolation) as returned:
+                returned.wait_ready()
+                wait_until(lambda: source.status()[EEG].n_reconnects == 1)
+                wait_until(lambda: len(kept.said) >= n_least, 200.0)
+        finally:
+            session.stop()
+            runner.close()
+            recording.recorder.close()
+    assert session.error is None
+    assert recording.recorder.error is None
+    assert pipeline.health()[EEG].n_gaps >= 1
+    again = played(tmp_path / "session.xdf", prepare(choice, prepared.bundle, specs))
+    differing = [
+        index
+        for index, (t_end, parts, logits) in kept.said.items()
+        if again.get(index, (0, 0, 0))[:2] != (t_end, parts)
+        or (logits is not None and again[index][2] != logits)
+    ]
+    assert differing == []
+    with XdfRecording.open(tmp_path / "session.xdf") as opened:
+        types = {info.type: info.key for info in opened.streams}
+        (said,) = [b for b in opened.blocks({types["Quality"]: 10**6}) if not isinstance(b, ClockOffset)][:1]
+        assert len(said.timestamps) >= 1
+    assert os.path.getsize(tmp_path / "session.xdf") == recording.recorder.status().n_bytes
