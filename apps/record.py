@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from apps.console import err, say, warn, write_line
 from apps.live import configure, stop_on_signal
@@ -15,13 +15,21 @@ from bci_stream.errors import ConfigError, StreamError
 from bci_stream.messages import AUDIO, EEG
 from bci_stream.sinks.bids_name import BidsName
 from bci_stream.sinks.xdf import RecorderStatus, XdfRecorder
+from bci_stream.sinks.xdf_file import check_free
 from bci_stream.sinks.xdf_headers import as_bound, as_markers, prediction_streams
 from bci_stream.sinks.xdf_recovery import finish_all
-from bci_stream.sinks.xdf_session import EventSource, RecordedSource, RecordingSink
+from bci_stream.sinks.xdf_session import (
+    EventSource,
+    RecordedPipeline,
+    RecordedSource,
+    RecordingSink,
+    ReplayedPipeline,
+)
 
 if TYPE_CHECKING:
     from apps.choice import Prepared
     from apps.record_streams import NetworkStreams
+    from bci_stream.engine.pipeline import Pipeline
     from bci_stream.sources.binding import Binding
 
 FOLDER = Path("recordings")
@@ -42,13 +50,15 @@ class Destination:
     run: int | None = None
 
     def path(self) -> Path:
-        """A path that is free now. Raises ConfigError for a name that cannot be."""
-        if self.file is None:
+        """A path that is free now. Raises ConfigError for a name that cannot be, or is taken."""
+        path = self.file
+        if path is None:
             name = BidsName(self.subject, self.task, self.session, self.run).next_free(self.folder)
-            return name.path(self.folder)
-        if self.file.suffix != ".xdf":
-            raise ConfigError(f"a recording is an .xdf file: name it {self.file.with_suffix('.xdf').name}")
-        return self.file
+            path = name.path(self.folder)
+        if path.suffix != ".xdf":
+            raise ConfigError(f"a recording is an .xdf file: name it {path.with_suffix('.xdf').name}")
+        check_free(path)
+        return path
 
     @property
     def root(self) -> Path:
@@ -203,15 +213,24 @@ def _report(status: RecorderStatus, as_json: bool) -> None:
 
 @dataclass(frozen=True, slots=True)
 class LiveRecording:
-    """What ``live --record`` needs: the source to give to the session, the sink, and the recorder to close.
+    """What ``live --record`` needs.
 
-    Give ``source`` to the session in place of the one it wraps, put ``sink`` among its sinks, and close
-    ``recorder`` when the sinks are closed.
+    Give ``source`` and ``pipeline(…)`` to the session in place of what they wrap, put ``sink`` among its
+    sinks, and close ``recorder`` when the sinks are closed.
     """
 
     recorder: XdfRecorder
     source: RecordedSource
     sink: RecordingSink
+
+    def pipeline(self, pipeline: Pipeline) -> Pipeline:
+        """The pipeline, its wall-clock deadlines recorded."""
+        return cast("Pipeline", RecordedPipeline(pipeline, self.recorder))
+
+
+def replayed(pipeline: Pipeline) -> Pipeline:
+    """A pipeline for :func:`~bci_stream.engine.session.replay` that heeds recorded wall-clock deadlines."""
+    return cast("Pipeline", ReplayedPipeline(pipeline))
 
 
 def record_live(

@@ -112,6 +112,20 @@ def lock(descriptor: int) -> None:
     fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
+def check_free(path: Path) -> None:
+    """Raise ConfigError where something is already; only making the file settles it."""
+    try:
+        if os.path.lexists(path):
+            raise taken(path)
+    except ValueError as error:  # a NUL
+        raise ConfigError(f"cannot record to {path}: {error}") from error
+
+
+def taken(path: Path) -> ConfigError:
+    """The error for a name that is taken."""
+    return ConfigError(f"recording {path} exists and is never overwritten: choose another name or run number")
+
+
 def _create(path: Path) -> int:
     flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_BINARY", 0)
     try:
@@ -120,9 +134,7 @@ def _create(path: Path) -> int:
     except FileExistsError as error:
         if not path.exists():  # a file is where a folder should be
             raise ConfigError(f"cannot record to {path}: {error.filename} is no folder") from error
-        raise ConfigError(
-            f"recording {path} exists and is never overwritten: choose another name or run number"
-        ) from error
+        raise taken(path) from error
     except (OSError, ValueError) as error:
         reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
         raise ConfigError(f"cannot record to {path}: {reason}") from error

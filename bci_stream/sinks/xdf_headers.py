@@ -14,7 +14,8 @@ DECISIONS: Final = "Decisions"  #: type of the stream that holds each prediction
 PROBABILITIES: Final = "Emotion"  #: type of the stream of class probabilities
 QUALITY: Final = "Quality"  #: type of the stream of each window's coverage and marks
 RECORDER_LOG: Final = "RecorderLog"  #: type of the stream in which the recorder says what it lost
-OWN_TEXT_TYPES: Final = frozenset((DECISIONS, RECORDER_LOG))
+ENGINE: Final = "Engine"  #: type of the stream that says when the wall clock closed windows
+OWN_TEXT_TYPES: Final = frozenset((DECISIONS, RECORDER_LOG, ENGINE))
 
 _UNITS = {EEG: "microvolts", AUDIO: "normalized"}
 _TYPES = {EEG: "EEG", AUDIO: "Audio"}
@@ -83,12 +84,17 @@ def as_markers(key: str, info: StreamInfo) -> RecordedStream:
 def prediction_streams(
     name: str, classes: Sequence[str], roles: Sequence[str], session: Mapping[str, str]
 ) -> tuple[RecordedStream, ...]:
-    """Our own streams of a live session: decisions, probabilities and quality, stamped with a window's end.
+    """Our own streams of a live session: quality, decisions and probabilities, stamped with a window's end.
+
+    And the moments at which the engine's clock, not a sample, closed windows.
 
     ``session``: what a replay needs to know to do the very same; it goes to ``desc/session`` of each.
     """
     probabilities = (*classes, "confidence")
-    streams = [own_stream(f"{name}-quality", QUALITY, quality_channels(roles), "share", session)]
+    streams = [
+        own_stream(f"{name}-engine", ENGINE, ("note",), "text", session, "string"),
+        own_stream(f"{name}-quality", QUALITY, quality_channels(roles), "share", session),
+    ]
     if classes:
         streams.append(own_stream(f"{name}-decisions", DECISIONS, ("prediction",), "JSON", session, "string"))
         streams.append(

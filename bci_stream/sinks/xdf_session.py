@@ -1,22 +1,25 @@
 """Records a live session: the events that the engine was fed, and what it said of them.
 
 :class:`RecordedSource` stands between a source and the engine and hands both the same events in the same
-order; :class:`RecordingSink` takes the outcomes. Both feed one :class:`~bci_stream.sinks.xdf.XdfRecorder`.
+order; :class:`RecordingSink` takes the outcomes; :class:`RecordedPipeline` notes when the wall clock, not a
+sample, closed windows. All feed one :class:`~bci_stream.sinks.xdf.XdfRecorder`. With these three a recording
+says all that the session depended on, and :class:`ReplayedPipeline` does it once more.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, Protocol
 
 import numpy as np
 
-from bci_stream.messages import Event, Flag, Prediction, Window
+from bci_stream.messages import Event, Flag, Marker, Prediction, Window
 from bci_stream.sinks.jsonl import prediction_record
 from bci_stream.sinks.xdf import XdfRecorder
-from bci_stream.sinks.xdf_headers import DECISIONS, PROBABILITIES, QUALITY
+from bci_stream.sinks.xdf_headers import DECISIONS, ENGINE, PROBABILITIES, QUALITY
 
+WALL_CLOCK: Final = "bci-stream: the wall clock closed windows"  #: label of a moment of the engine's stream
 _N_FIGURES: Final = 3
 
 
@@ -53,6 +56,57 @@ class RecordedSource:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._source, name)
+
+
+class WindowMaker(Protocol):
+    """The part of the engine's pipeline that depends on time."""
+
+    n_windows: int
+    n_empty: int
+
+    def step(self, event: Event) -> Iterator[Any]:
+        """Take one event; the outcomes that became due."""
+
+    def wait(self, now_s: float) -> Iterator[Any]:
+        """Time has passed; the outcomes whose deadline is over."""
+
+
+class RecordedPipeline:
+    """A pipeline whose wall-clock deadlines are recorded, for a session; all else is the pipeline's own.
+
+    Most windows are closed by samples, which the recording has. Where everything stalls the clock closes
+    them, and samples that come afterwards are late: a replay must know when that was.
+    """
+
+    def __init__(self, pipeline: WindowMaker, recorder: XdfRecorder) -> None:
+        self._pipeline = pipeline
+        self._recorder = recorder
+
+    def wait(self, now_s: float) -> Iterator[Any]:
+        """As the pipeline's; a moment that closed something goes to the recorder."""
+        n_before = self._pipeline.n_windows + self._pipeline.n_empty
+        yield from self._pipeline.wait(now_s)
+        if self._pipeline.n_windows + self._pipeline.n_empty > n_before:
+            self._recorder.texts(ENGINE, [now_s], [(WALL_CLOCK,)])
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._pipeline, name)
+
+
+class ReplayedPipeline:
+    """A pipeline for a replay that lets the recorded moments of the wall clock count; all else is its own."""
+
+    def __init__(self, pipeline: WindowMaker) -> None:
+        self._pipeline = pipeline
+
+    def step(self, event: Event) -> Iterator[Any]:
+        """As the pipeline's, or a deadline where the recording has one."""
+        if isinstance(event, Marker) and event.label == WALL_CLOCK:
+            return self._pipeline.wait(event.timestamp)
+        return self._pipeline.step(event)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._pipeline, name)
 
 
 class RecordingSink:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 BAD_GAP: Final = "BAD_gap"  #: no sample came
 BAD_NAN: Final = "BAD_nan"  #: a channel held no number
-OWN_TYPES: Final = frozenset(("Decisions", "RecorderLog"))  # text streams of ours that are no markers
+OWN_TYPES: Final = frozenset(("Decisions", "Engine", "RecorderLog"))  # our own texts are no markers
 _GAP_PERIODS: Final = 1.5
 _MOST_FILLED_S: Final = 3600.0
 _V_PER_UV: Final = 1e-6

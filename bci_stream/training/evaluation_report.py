@@ -91,7 +91,10 @@ def evaluation_figures(found: Evaluation) -> dict[str, Figure]:
             bars, found.robustness.chance, footnote=found.footnote, leaks=found.leaks
         )
     if found.curve is not None:
-        figures["calibration"] = curve_figure(found.curve, footnote=found.footnote, leaks=found.leaks)
+        tested = f"Tested here: the last 30 % of each class, {found.curve.n_test} trials."
+        figures["calibration"] = curve_figure(
+            found.curve, footnote=f"{found.footnote}. {tested}", leaks=found.leaks
+        )
     return figures
 
 

@@ -5,12 +5,14 @@ Both start from the model's own log probabilities ``z`` of a trial and are conve
 * temperature and prior: ``softmax(z / T + b)``, with a Gaussian prior on log T and on b (Guo 2017, and the
   bias of a label shift);
 * head: ``softmax(z + W x + c)``, x being the trial's pooled features, with an L2 penalty on W and c that is
-  chosen by leaving one trial out. Infinite strength is the model as it was, and is among the choices.
+  chosen by leaving one trial out. Infinite strength is the model as it was, and is among the choices; weaker
+  ones must be better by a standard error.
 """
 
 from __future__ import annotations
 
-from typing import Any, Final, NamedTuple
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, Final, NamedTuple, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -84,21 +86,35 @@ def fit_head(z: Floats, x: Floats, labels: Ints, strengths: tuple[float, ...] = 
     head = Head(mean, scale, unchanged.weights, np.inf)
     u, s, basis = np.linalg.svd(head.scaled(x), full_matrices=False)
     rows = u * s  # the same trials in as many coordinates as there are trials: the penalty is the same
-    strength = min(strengths, key=lambda one: (round(left_out_loss(z, rows, labels, one), 9), -one))
+    with _one_thread():
+        losses = [left_out_losses(z, rows, labels, one) for one in strengths]
+    strength = _strongest_as_good(strengths, losses)
     return head._replace(weights=basis.T @ _weights(z, rows, labels, strength), strength=strength)
 
 
-def left_out_loss(z: Floats, rows: Floats, labels: Ints, strength: float) -> float:
-    """Mean negative log likelihood of each trial, fitted without it, nats."""
+def _strongest_as_good(strengths: tuple[float, ...], losses: list[Floats]) -> float:
+    """The strongest penalty within a standard error of the best (Breiman 1984): few trials mislead easily."""
+    best = min(losses, key=lambda one: float(one.mean()))
+
+    def as_good(mine: Floats) -> bool:
+        worse = mine - best
+        return float(worse.mean()) <= float(worse.std(ddof=1) / np.sqrt(len(worse)))
+
+    pairs = zip(strengths, losses, strict=True)
+    return max(strength for strength, mine in pairs if as_good(mine))
+
+
+def left_out_losses(z: Floats, rows: Floats, labels: Ints, strength: float) -> Floats:
+    """(n,) negative log likelihood of each trial, fitted without it, nats."""
     if not np.isfinite(strength):
-        return float(-log_softmax(z)[np.arange(len(labels)), labels].mean())
+        return -log_softmax(z)[np.arange(len(labels)), labels]
     start = _weights(z, rows, labels, strength)
-    losses = []
+    losses = np.empty(len(labels))
     for i, label in enumerate(labels):
         others = np.arange(len(labels)) != i
         weights = _weights(z[others], rows[others], labels[others], strength, start)
-        losses.append(-log_softmax(z[i : i + 1] + rows[i : i + 1] @ weights)[0, label])
-    return float(np.mean(losses))
+        losses[i] = -log_softmax(z[i : i + 1] + rows[i : i + 1] @ weights)[0, label]
+    return losses
 
 
 def _weights(z: Floats, rows: Floats, labels: Ints, strength: float, start: Floats | None = None) -> Floats:
@@ -116,6 +132,15 @@ def _weights(z: Floats, rows: Floats, labels: Ints, strength: float, start: Floa
         return float(value), gradient.ravel()
 
     return _minimized(loss, np.zeros(shape).ravel() if start is None else start.ravel()).reshape(shape)
+
+
+def _one_thread() -> AbstractContextManager[Any]:
+    """Thousands of tiny fits: a second thread of BLAS makes them several times slower."""
+    try:
+        from threadpoolctl import threadpool_limits
+    except ImportError:  # it comes with scikit-learn
+        return nullcontext()
+    return cast(AbstractContextManager[Any], threadpool_limits(1, user_api="blas"))
 
 
 def _minimized(loss: Any, start: Floats) -> Floats:

@@ -12,9 +12,10 @@ import pylsl
 import pytest
 
 from apps.choice import ModelChoice, load_model, prepare
-from apps.record import Destination, record_live
+from apps.record import Destination, RecordOptions, record_live, replayed, run
 from bci_stream.engine.pipeline import Pipeline
 from bci_stream.engine.session import Session, replay
+from bci_stream.errors import BciStreamError
 from bci_stream.messages import AUDIO, EEG, ClockOffset
 from bci_stream.sinks.base import SinkRunner
 from bci_stream.sinks.xdf_file import note_of
@@ -28,10 +29,10 @@ from tests.apps.command import ROOT, bci
 pyxdf = pytest.importorskip("pyxdf", reason="pyxdf comes with the dev extra")
 
 
-def wait_until(condition, timeout_s=60.0):
+def wait_until(condition, timeout_s=60.0, note=lambda: ""):
     deadline = time.monotonic() + timeout_s
     while not condition():
-        assert time.monotonic() < deadline, "the condition never came true"
+        assert time.monotonic() < deadline, f"the condition never came true {note()}"
         time.sleep(0.01)
 
 
@@ -52,11 +53,11 @@ def by_name(path):
 
 
 def test_everything_but_the_voice_is_recorded_and_the_next_run_gets_the_next_number(headset, tmp_path):
-    where = ("--folder", tmp_path, "--subject", "P1", "--task", "rest", "--session-id", headset)
+    where = ("--folder", tmp_path, "--subject", "P1", "--session-id", headset)
     done = bci("record", *where, "--seconds", "2", "--json")
     assert done.code == 0, done.err
     assert "not recorded without --audio" in done.err
-    path = tmp_path / "sub-P1" / "eeg" / "sub-P1_task-rest_run-001_eeg.xdf"
+    path = tmp_path / "sub-P1" / "eeg" / "sub-P1_task-recording_run-001_eeg.xdf"
     (said,) = done.records("recording")
     assert said["file"] == str(path)
     assert said["bytes"] == path.stat().st_size
@@ -70,44 +71,47 @@ def test_everything_but_the_voice_is_recorded_and_the_next_run_gets_the_next_num
     assert len(eeg["clock_times"]) >= 1
     np.testing.assert_allclose(np.diff(eeg["time_stamps"]), 1 / 250, atol=1e-3)
     before = path.read_bytes()
-    assert bci("record", *where, "--seconds", "0.5").code == 0
-    assert path.with_name("sub-P1_task-rest_run-002_eeg.xdf").exists()
+    run(options(tmp_path, subject="P1", seconds=0.5))
+    assert path.with_name("sub-P1_task-recording_run-002_eeg.xdf").exists()
     assert path.read_bytes() == before
+
+
+def options(tmp_path, **fields):
+    """What the parser makes of a command line."""
+    where = {name: fields.pop(name) for name in ("file", "subject", "run") if name in fields}
+    given = {"streams": (), "audio": False, "seconds": 1.0, "wait_s": 5.0} | fields
+    destination = Destination(folder=tmp_path, **where)
+    return RecordOptions(destination=destination, scope=None, session_id=None, as_json=False, **given)
 
 
 def test_the_voice_is_recorded_when_it_is_asked_for(headset, tmp_path):
     out = tmp_path / "x.xdf"
-    done = bci(
-        "record", "--out", out, "--audio", "--stream", "RecAudio", "--seconds", "1", "--session-id", headset
-    )
-    assert done.code == 0, done.err
+    run(options(tmp_path, file=out, audio=True, streams=("RecAudio",)))
     streams = by_name(out)
     assert set(streams) == {"RecAudio"}
     assert len(streams["RecAudio"]["time_stamps"]) > 10_000
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("fields", "said"),
     [
-        (("--subject", "a/b"), "letters and digits"),
-        (("--run", "0"), "run 0"),
-        (("--seconds", "-1"), "makes no sense"),
-        (("--out", "{tmp}/taken.xdf"), "never overwritten"),
-        (("--out", "{tmp}/x.txt"), "an .xdf file"),
-        (("--out", "{tmp}/taken.xdf/x.xdf"), "cannot record to"),
-        (("--stream", "Nobody", "--wait", "1"), "found"),
-        (("--stream", "RecAudio", "--wait", "1"), "without --audio"),
+        ({"subject": "a/b"}, "letters and digits"),
+        ({"run": 0}, "run 0"),
+        ({"seconds": -1.0}, "makes no sense"),
+        ({"file": "taken.xdf"}, "never overwritten"),
+        ({"file": "x.txt"}, "an .xdf file"),
+        ({"file": "taken.xdf/x.xdf"}, "cannot record to"),
+        ({"streams": ("Nobody",), "wait_s": 0.7}, "found"),
+        ({"streams": ("RecAudio",), "wait_s": 0.7}, "without --audio"),
     ],
 )
-def test_what_cannot_be_is_one_line(headset, tmp_path, options, said):
+def test_what_cannot_be_is_one_line(headset, tmp_path, fields, said):
     (tmp_path / "taken.xdf").write_bytes(b"mine")
-    spelled = [option.format(tmp=tmp_path) for option in options]
-    spelled += [] if "--out" in options else ["--folder", str(tmp_path)]
-    done = bci("record", "--session-id", headset, *spelled)
-    assert done.code == 2
-    errors = [line for line in done.err.splitlines() if line.startswith("error:")]
-    assert len(errors) == 1
-    assert said in errors[0]
+    if "file" in fields:
+        fields = fields | {"file": tmp_path / fields["file"]}
+    with pytest.raises(BciStreamError, match=said) as caught:
+        run(options(tmp_path, **fields))
+    assert "\n" not in str(caught.value)
     assert (tmp_path / "taken.xdf").read_bytes() == b"mine"
     assert [p.name for p in tmp_path.rglob("*")] == ["taken.xdf"]
 
@@ -116,7 +120,7 @@ def started(*arguments):
     return subprocess.Popen([sys.executable, "-m", "bci_stream", "record", *map(str, arguments)], cwd=ROOT)
 
 
-def test_a_killed_recording_opens_and_the_next_start_finishes_it(headset, tmp_path):
+def test_a_killed_recording_opens_and_the_next_start_finishes_it(headset, tmp_path, capsys):
     where = ("--folder", tmp_path, "--subject", "P1", "--session-id", headset)
     process = started(*where)
     path = tmp_path / "sub-P1" / "eeg" / "sub-P1_task-recording_run-001_eeg.xdf"
@@ -127,9 +131,8 @@ def test_a_killed_recording_opens_and_the_next_start_finishes_it(headset, tmp_pa
     assert note_of(path).exists()
     eeg = by_name(path)["RecEEG"]
     assert killed_s - eeg["time_stamps"][-1] < 0.25 + 0.05  # 50 ms for the kill itself and the way here
-    done = bci("record", *where, "--seconds", "0.5")
-    assert done.code == 0
-    assert "finished an earlier recording" in done.err
+    run(options(tmp_path, subject="P1", seconds=0.3))
+    assert "finished an earlier recording" in capsys.readouterr().err
     assert not note_of(path).exists()
     finished = by_name(path)["RecEEG"]
     assert int(finished["footer"]["info"]["sample_count"][0]) == len(eeg["time_stamps"])
@@ -143,6 +146,9 @@ def test_ctrl_c_ends_a_recording_whole(headset, tmp_path):
     assert process.wait(20) == 0
     assert not note_of(out).exists()
     assert "footer" in by_name(out)["RecEEG"]
+    again = bci("record", "--out", out)
+    assert again.code == 2
+    assert [line for line in again.err.splitlines() if line.startswith("error:")] == again.err.splitlines()
 
 
 # -- a live session is its recording ----------------------------------------------------------------------
@@ -171,9 +177,10 @@ def played(path, prepared):
         found = {info.name: info for info in recording.streams}
         names = {name[-3:]: name for name in found}
         bindings = {EEG: bind_eeg(found[names["EEG"]]), AUDIO: bind_audio(found[names["dio"]])}
-        source, kept = XdfSource(recording, bindings), Kept()
+        texts = [info.key for info in recording.streams if info.dtype == "string"]
+        source, kept = XdfSource(recording, bindings, texts), Kept()
         pipeline = Pipeline(prepared.plans, prepared.settings, prepared.predictor)
-        for outcome in replay(source.events(), pipeline):
+        for outcome in replay(source.events(), replayed(pipeline)):
             kept.put(outcome.prediction, outcome.window)
     return kept.said
 
@@ -198,7 +205,7 @@ def test_a_live_session_with_a_killed_headset_replays_bit_for_bit(lsl_isolation,
         recording = record_live(destination, source, bindings, prepared, audio=True)
         pipeline = Pipeline(prepared.plans, prepared.settings, prepared.predictor, stale_after_s=1.0)
         kept, runner = Kept(), SinkRunner(recording.sink)
-        session = Session(recording.source, pipeline, [kept, runner], pylsl.local_clock)
+        session = Session(recording.source, recording.pipeline(pipeline), [kept, runner], pylsl.local_clock)
         session.start()
         try:
             wait_until(lambda: len(kept.said) >= n_least / 3, 200.0)
@@ -207,7 +214,7 @@ def test_a_live_session_with_a_killed_headset_replays_bit_for_bit(lsl_isolation,
             wait_until(lambda: pylsl.local_clock() > killed_s + away_s)
             with person(prefix, lsl_isolation) as returned:
                 returned.wait_ready()
-                wait_until(lambda: source.status()[EEG].n_reconnects == 1)
+                wait_until(lambda: source.status()[EEG].n_reconnects >= 1, note=lambda: source.status()[EEG])
                 wait_until(lambda: len(kept.said) >= n_least, 200.0)
         finally:
             session.stop()

@@ -40,7 +40,7 @@ def test_stamps_are_right_one_second_after_samples_were_lost(lost_s):
     counter = np.flatnonzero(kept).astype(np.float32)
     header = pylsl.StreamInfo(f"Gap{lost_s}", "EEG", 1, SFREQ, pylsl.cf_float32, f"gap-{lost_s}")
     outlet = pylsl.StreamOutlet(header, max_buffered=600)
-    source = LslSource([LslRequest(EEG, f"Gap{lost_s}", channels=("Cz",))])
+    source = LslSource([LslRequest(EEG, f"Gap{lost_s}", channels=("Cz",))], resolve_s=60.0)
     source.open()
     clock, dejitter = ClockTrack(), Dejitter(SFREQ)
     times, indices = [], []
@@ -95,7 +95,7 @@ def test_a_killed_outlet_that_returns_is_one_gap_and_one_reconnect(bundle, lsl_i
         voice.wait_ready()
         headset.wait_ready()
         source = LslSource(
-            [LslRequest(EEG, f"{prefix}EEG"), LslRequest(AUDIO, f"{prefix}VAudio")], resolve_s=30.0
+            [LslRequest(EEG, f"{prefix}EEG"), LslRequest(AUDIO, f"{prefix}VAudio")], resolve_s=60.0
         )
         specs = {role: binding.spec for role, binding in source.open().items()}
         plans = plan_for_contract(specs, bundle.contract)
@@ -139,7 +139,7 @@ def test_a_killed_outlet_that_returns_is_one_gap_and_one_reconnect(bundle, lsl_i
 def test_live_windows_cover_one_interval_and_no_sample_is_missing(lsl_isolation):
     with person("L", lsl_isolation) as headset:
         headset.wait_ready()
-        source = LslSource([LslRequest(EEG, "LEEG"), LslRequest(AUDIO, "LAudio")], resolve_s=30.0)
+        source = LslSource([LslRequest(EEG, "LEEG"), LslRequest(AUDIO, "LAudio")], resolve_s=60.0)
         specs = {role: binding.spec for role, binding in source.open().items()}
         pipeline = Pipeline(plan_without_model(specs), WindowSettings(1.0, 0.2))
         full = []

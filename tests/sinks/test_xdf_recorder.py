@@ -26,7 +26,7 @@ from bci_stream.sinks.xdf import XdfRecorder
 from bci_stream.sinks.xdf_file import ChunkFile, note_of
 from bci_stream.sinks.xdf_headers import as_bound, as_markers, as_received, prediction_streams
 from bci_stream.sinks.xdf_recovery import finish_all
-from bci_stream.sinks.xdf_session import RecordedSource, RecordingSink
+from bci_stream.sinks.xdf_session import RecordedPipeline, RecordedSource, RecordingSink, ReplayedPipeline
 from bci_stream.sources.binding import bind_audio, bind_eeg
 from bci_stream.sources.simulator import SimulatorSettings
 from bci_stream.sources.simulator_events import simulated_events
@@ -73,28 +73,28 @@ def bundle(tmp_path_factory):
 
 
 class Turns:
-    """A source that hands out a session turn by turn, and the clock that goes with it."""
+    """A source that hands out a session turn by turn, and the clock that goes with it.
 
-    def __init__(self, events, turn_s):
-        self._events, self._turn_s = list(events), turn_s
-        self._at, self.now_s = 0, 0.0
+    ``stall``: what arrives between these seconds from the start comes at the end of it, all at once.
+    """
+
+    def __init__(self, events, turn_s, stall=(0.0, 0.0)):
+        self._events, self._turn_s, self._at = list(events), turn_s, 0
+        arrivals = [event.arrival_s if isinstance(event, Chunk) else 0.0 for event in self._events]
+        due = np.maximum.accumulate(arrivals)
+        self.now_s = begin = next(t for t in arrivals if t)
+        held = (due - begin >= stall[0]) & (due - begin < stall[1])
+        self._due = np.where(held, begin + stall[1], due)
         self.over = threading.Event()
 
     def read(self, missing_s, timeout_s=0.1):
-        turn, until = [], None
-        while self._at < len(self._events):
-            event = self._events[self._at]
-            if isinstance(event, Chunk):
-                until = event.arrival_s + self._turn_s if until is None else until
-                if event.arrival_s >= until:
-                    break
-                self.now_s = event.arrival_s
-            turn.append(event)
-            self._at += 1
-        if not turn:
+        if self._at == len(self._events):
             self.over.set()
             time.sleep(0.001)
-        return turn
+            return []
+        self.now_s += self._turn_s
+        begin, self._at = self._at, int(np.searchsorted(self._due, self.now_s, side="right"))
+        return self._events[begin : self._at]
 
     def close(self):
         pass
@@ -122,13 +122,14 @@ def new_pipeline(bundle, specs):
     return Pipeline(plans, window_settings(bundle.contract), StreamingPredictor(bundle))
 
 
-def live(bundle, events, path, turn_s=0.2):
+def live(bundle, events, path, turn_s=0.2, stall=(0.0, 0.0)):
     """A session over these events, recorded; what it said."""
     recorder = XdfRecorder(path, [*streams(), *prediction_streams("s", bundle.contract.classes, SPECS, {})])
-    source, seen = Turns(events, turn_s), Outcomes()
+    source, seen = Turns(events, turn_s, stall), Outcomes()
     recorded = RecordedSource(source, recorder)
     sinks = [seen, RecordingSink(recorder, (EEG, AUDIO))]
-    session = Session(recorded, new_pipeline(bundle, SPECS), sinks, lambda: recorded.now_s)
+    pipeline = RecordedPipeline(new_pipeline(bundle, SPECS), recorder)
+    session = Session(recorded, pipeline, sinks, lambda: recorded.now_s)
     session.start()
     wait_until(source.over.is_set, 120.0)
     session.stop()
@@ -138,15 +139,16 @@ def live(bundle, events, path, turn_s=0.2):
     return seen.kept
 
 
-def played(bundle, path):
+def played(bundle, path, heeded=ReplayedPipeline):
     """What a replay of the recording says, through bindings made of the file alone."""
     with XdfRecording.open(path) as recording:
         found = {info.name: info for info in recording.streams}
         bindings = {EEG: bind_eeg(found["Amp"]), AUDIO: bind_audio(found["Mic"])}
         specs = {role: binding.spec for role, binding in bindings.items()}
-        source, seen = XdfSource(recording, bindings, [found["Cues"].key]), Outcomes()
+        texts = [info.key for info in recording.streams if info.dtype == "string"]
+        source, seen = XdfSource(recording, bindings, texts), Outcomes()
         pipeline = new_pipeline(bundle, specs)
-        for outcome in replay(source.events(), pipeline):
+        for outcome in replay(source.events(), heeded(pipeline)):
             seen.put(outcome.prediction, outcome.window)
         assert recording.warnings == ()
     return seen.kept, pipeline
@@ -192,6 +194,19 @@ def test_a_replay_of_its_own_recording_is_the_session_bit_for_bit(bundle, tmp_pa
     assert pipeline.health()[EEG].n_gaps >= 2  # the trouble was there
     assert pipeline.health()[EEG].n_clock_resets == 1
     assert pipeline.health()[AUDIO].n_gaps >= 2
+
+
+def test_windows_that_the_wall_clock_closed_are_closed_again(bundle, tmp_path):
+    """Everything stands still for 2 s and then comes at once: too late, live and replayed alike."""
+    person = SimulatorSettings(ch_names=NAMES, seed=6)
+    events = list(simulated_events(person, Faults(), 14.0))
+    path = tmp_path / "session.xdf"
+    said = live(bundle, events, path, stall=(6.0, 8.0))
+    again, pipeline = played(bundle, path)
+    assert [index for index, outcome in said.items() if again.get(index) != outcome] == []
+    assert pipeline.health()[EEG].n_late > 100
+    deaf, _ = played(bundle, path, heeded=lambda plain: plain)
+    assert any(deaf.get(index) != outcome for index, outcome in said.items())  # it does depend on that
 
 
 def test_the_recording_holds_every_event_as_it_came_and_what_was_said(bundle, tmp_path):

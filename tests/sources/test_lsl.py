@@ -62,7 +62,7 @@ def reader():
 
     def open_source(*requests, **options):
         asked = [r if isinstance(r, LslRequest) else LslRequest(*r) for r in requests]
-        source = LslSource(asked, **options)
+        source = LslSource(asked, **{"resolve_s": 60.0, **options})
         readers.append(source)
         return Reader(source)
 

@@ -1,14 +1,26 @@
+import time
+
 import pytest
 
 from bci_stream.errors import StreamNotFoundError
 from bci_stream.sources.lsl import LslRequest, LslSource
-from bci_stream.sources.lsl_discovery import list_streams, survey_streams
+from bci_stream.sources.lsl_discovery import Directory, list_streams
+
+
+def surveyed(condition, timeout_s=60.0):
+    """The survey in which ``condition`` first holds: a busy machine answers late."""
+    directory, deadline = Directory(), time.monotonic() + timeout_s
+    while not condition(survey := directory.survey()):
+        assert time.monotonic() < deadline, f"the condition never came true: {survey}"
+        time.sleep(0.05)
+    return survey
 
 
 def test_full_headers_are_listed_by_name(outlet):
     outlet("list-b")
     outlet("list-a", labels=["x"], n_channels=1, unit="V")
-    a, b = (info for info in list_streams(0.6) if info.name.startswith("list-"))
+    surveyed(lambda seen: len([info for info in seen.streams if info.name.startswith("list-")]) == 2)
+    a, b = (info for info in list_streams(5.0) if info.name.startswith("list-"))
     assert (a.name, a.ch_names, a.ch_units) == ("list-a", ("x",), ("V",))
     assert (b.name, b.n_channels, b.sfreq) == ("list-b", 8, 250.0)
     assert b.ch_names[:2] == ("Fp1", "Fp2")
@@ -19,7 +31,7 @@ def test_hostile_headers_are_refused_and_harm_no_other(outlet):
     outlet("too-fast", sfreq=1e6, silent=True)
     outlet("too-wide", n_channels=1024, sfreq=20_000.0, labels=[], silent=True)
     outlet("honest")
-    survey = survey_streams(0.6)
+    survey = surveyed(lambda seen: len(seen.refused) >= 3 and seen.streams)
     assert [info.name for info in survey.streams if info.name != "honest"] == []
     refused = "\n".join(survey.refused)
     assert "'no-channels': its header says '0' channels" in refused
@@ -39,7 +51,7 @@ def test_asking_for_a_hostile_stream_tells_why_not(outlet):
 def test_no_name_breaks_out_of_its_quotes(outlet, name):
     outlet(name, source_id=f"{name} id")
     outlet("bystander")
-    source = LslSource([LslRequest("eeg", name)])
+    source = LslSource([LslRequest("eeg", name)], resolve_s=60.0)
     try:
         binding = source.open()["eeg"]
         assert (binding.info.name, binding.info.source_id) == (name, f"{name} id")
