@@ -22,7 +22,7 @@ demo: setup
 	$(BIN)/bci-stream demo --seconds $(SECONDS)
 
 test: setup
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses auto --dist loadfile
 
 test-slow: setup
 	$(BIN)/pytest -m slow

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
+
+from bci_stream.errors import ConfigError
 
 if TYPE_CHECKING:
     from apps.training_run import MachineOptions, RecipeOptions, SplitOptions
@@ -21,7 +23,19 @@ Front = Annotated[str, typer.Option("--front", help="EEG front end: bandpower or
 LearningRate = Annotated[float, typer.Option("--learning-rate", help="at its highest")]
 BatchSize = Annotated[int, typer.Option("--batch-size", help="trials in a batch")]
 Dropout = Annotated[float, typer.Option("--dropout", help="share of features left out in training")]
+Window = Annotated[float, typer.Option("--window", help="seconds that one answer stands on")]
 Seed = Annotated[int, typer.Option("--seed", help="of the start, the batches and the split")]
+_OF_A_RECIPE: Final = (
+    "use_audio",
+    "no_eeg",
+    "fusion_mode",
+    "front",
+    "num_epochs",
+    "learning_rate",
+    "batch_size",
+    "dropout",
+    "window",
+)
 Data = Annotated[
     str | None,
     typer.Option("--data", help="folder of EAV, EmoDB, affective music or XDF sessions, or: generator"),
@@ -60,45 +74,40 @@ def register(app: typer.Typer) -> None:
     app.command("explain")(explain)
 
 
-def _recipe(
-    use_eeg: bool,
-    use_audio: bool,
-    fusion: str,
-    front: str,
-    n_epochs: int,
-    learning_rate: float,
-    batch_size: int,
-    dropout: float,
-    seed: int,
-) -> RecipeOptions:
+def recipe_options(*, use_eeg: bool, use_audio: bool, **fields: Any) -> RecipeOptions:
+    """How to train; without EEG it is the voice."""
     from apps.training_run import RecipeOptions
 
-    return RecipeOptions(
-        use_eeg=use_eeg,
-        use_audio=use_audio or not use_eeg,
-        fusion=fusion,
-        front=front,
-        n_epochs=n_epochs,
-        learning_rate=learning_rate,
-        batch_size=batch_size,
-        dropout=dropout,
-        seed=seed,
-    )
+    return RecipeOptions(use_eeg=use_eeg, use_audio=use_audio or not use_eeg, **fields)
 
 
-def _machine(device: str, threads: int, workers: int, cache: Path | None) -> MachineOptions:
+def _refuse_beside_recipe(context: typer.Context) -> None:
+    """A recipe decides what these options would: saying both is a mistake, nothing is guessed."""
+    given = [
+        "--" + name.replace("_", "-")
+        for name in _OF_A_RECIPE
+        if (source := context.get_parameter_source(name)) is not None and source.name == "COMMANDLINE"
+    ]
+    if given:
+        raise ConfigError(f"--recipe decides {', '.join(given)} too: leave one of them out")
+
+
+def machine_options(device: str, threads: int, workers: int, cache: Path | None) -> MachineOptions:
+    """Where to run."""
     from apps.training_run import MachineOptions
 
     return MachineOptions(device, threads, workers, cache)
 
 
-def _split(kind: str, n_folds: int, run_folds: int, leak_ok: bool) -> SplitOptions:
+def split_options(kind: str, n_folds: int, run_folds: int, leak_ok: bool) -> SplitOptions:
+    """Which protocol."""
     from apps.training_run import SplitOptions
 
     return SplitOptions(kind, n_folds, run_folds, leak_ok)
 
 
 def train(
+    context: typer.Context,
     data: Data = None,
     subjects: Subjects = None,
     listening: Annotated[
@@ -112,6 +121,10 @@ def train(
     learning_rate: LearningRate = 5e-4,
     batch_size: BatchSize = 8,
     dropout: Dropout = 0.3,
+    window: Window = 5.0,
+    recipe: Annotated[
+        Path | None, typer.Option("--recipe", help="of a sweep; decides all but data, split and seed")
+    ] = None,
     seed: Seed = 0,
     split: SplitKind = "subject-kfold",
     folds: Folds = 7,
@@ -129,15 +142,28 @@ def train(
     """Train on EAV or other data; scored on people it has not met; ends with a bundle for live and replay."""
     from apps import train as command
 
-    sizes = (num_epochs, learning_rate, batch_size, dropout, seed)
+    if recipe is not None:
+        _refuse_beside_recipe(context)
     command.run(
         command.TrainOptions(
             data=data,
             subjects=subjects,
             listening=listening,
-            recipe=_recipe(not no_eeg, use_audio, fusion_mode, front, *sizes),
-            split=_split(split, folds, run_folds, leaks),
-            machine=_machine(device, threads, workers, cache),
+            recipe=recipe_options(
+                use_eeg=not no_eeg,
+                use_audio=use_audio,
+                fusion=fusion_mode,
+                front=front,
+                n_epochs=num_epochs,
+                learning_rate=learning_rate,
+                batch_size=batch_size,
+                dropout=dropout,
+                window_s=window,
+                file=recipe,
+                seed=seed,
+            ),
+            split=split_options(split, folds, run_folds, leaks),
+            machine=machine_options(device, threads, workers, cache),
             out=out,
             restart=restart,
             bundle=not no_bundle,
@@ -164,8 +190,16 @@ def baseline_experiment(
 
     command.run(
         command.BaselineOptions(
-            recipe=_recipe(True, use_audio, fusion_mode, front, num_epochs, 1e-3, 8, 0.3, seed),
-            machine=_machine("cpu", threads, workers, cache),
+            recipe=recipe_options(
+                use_eeg=True,
+                use_audio=use_audio,
+                fusion=fusion_mode,
+                front=front,
+                n_epochs=num_epochs,
+                learning_rate=1e-3,
+                seed=seed,
+            ),
+            machine=machine_options("cpu", threads, workers, cache),
             n_people=people,
             n_trials=trials,
             as_json=json,
@@ -199,15 +233,24 @@ def compare_modalities(
     """EEG alone, voice alone, the mean of both, and a trained fusion, in one protocol on EAV."""
     from apps import compare_modalities as command
 
-    sizes = (num_epochs, learning_rate, batch_size, dropout, seed)
     command.run(
         command.CompareModalitiesOptions(
             data=data,
             subjects=subjects,
             quick=quick,
-            recipe=_recipe(True, True, fusion_mode, front, *sizes),
-            split=_split(split, folds, run_folds, leaks),
-            machine=_machine(device, threads, workers, cache),
+            recipe=recipe_options(
+                use_eeg=True,
+                use_audio=True,
+                fusion=fusion_mode,
+                front=front,
+                n_epochs=num_epochs,
+                learning_rate=learning_rate,
+                batch_size=batch_size,
+                dropout=dropout,
+                seed=seed,
+            ),
+            split=split_options(split, folds, run_folds, leaks),
+            machine=machine_options(device, threads, workers, cache),
             out=out,
             restart=restart,
             as_json=json,

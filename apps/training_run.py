@@ -16,7 +16,7 @@ from bci_stream.errors import ConfigError, ResultError
 from bci_stream.training.batches import DrawSettings
 from bci_stream.training.experiment import Machine, run_experiment
 from bci_stream.training.fit import FitSettings
-from bci_stream.training.recipe import Recipe
+from bci_stream.training.recipe import Recipe, read_recipe
 from bci_stream.training.results import is_result, read_result
 from bci_stream.training.run_result import RunResult
 from bci_stream.training.saving import save_outcome, wants_final
@@ -25,11 +25,12 @@ from bci_stream.training.trials import Corpus
 
 RESULTS = Path("results")
 _WORK = ".work"
+_SHORTEST_S, _LONGEST_S = 1.0, 20.0  # of a window
 
 
 @dataclass(frozen=True, slots=True)
 class RecipeOptions:
-    """How to train, as it was asked for on the command line."""
+    """How to train, as asked for on the command line; ``file``: a recipe that decides all but the seed."""
 
     use_eeg: bool = True
     use_audio: bool = False
@@ -43,6 +44,7 @@ class RecipeOptions:
     window_s: float = 5.0
     patience: int = 6
     seed: int = 0
+    file: Path | None = None
 
     def recipe(self) -> Recipe:
         """The recipe of these options.
@@ -50,6 +52,8 @@ class RecipeOptions:
         Raises:
             ConfigError: a value makes no sense.
         """
+        if self.file is not None:
+            return read_recipe(self.file).seeded(self.seed)
         positive = {
             "--num-epochs": self.n_epochs,
             "--batch-size": self.batch_size,
@@ -60,6 +64,11 @@ class RecipeOptions:
                 raise ConfigError(f"{name} {value:g} makes no sense: use more than 0")
         if not 0 <= self.dropout < 1:
             raise ConfigError(f"--dropout {self.dropout:g} makes no sense: use 0 to less than 1")
+        if not _SHORTEST_S <= self.window_s <= _LONGEST_S or round(self.window_s * 5, 6) % 1:
+            raise ConfigError(
+                f"--window {self.window_s:g} makes no sense: "
+                f"use {_SHORTEST_S:g} to {_LONGEST_S:g} s in steps of 0.2 s"
+            )
         names = (("eeg", self.use_eeg), ("audio", self.use_audio))
         modalities = tuple(name for name, used in names if used)
         fitting = FitSettings(

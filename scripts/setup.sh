@@ -12,7 +12,11 @@ PY
 
 missing=""
 if command -v dpkg-query >/dev/null 2>&1; then
-  for package in libstdc++6 ca-certificates; do
+  # PortAudio for the microphone; what Qt's wheels need to draw, off screen and under X
+  for package in libstdc++6 ca-certificates libportaudio2 \
+    libegl1 libgl1 libfontconfig1 libfreetype6 libglib2.0-0 libx11-6 libxkbcommon0 libdbus-1-3 fonts-dejavu-core \
+    libxcb-cursor0 libxcb-icccm4 libxcb-image0 libxcb-keysyms1 libxcb-randr0 libxcb-render-util0 libxcb-shape0 \
+    libxcb-xkb1 libxkbcommon-x11-0 libx11-xcb1; do
     dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q "ok installed" || missing="$missing $package"
   done
   "$PYTHON" -c "import venv, ensurepip" 2>/dev/null || missing="$missing python3-venv"

@@ -21,10 +21,11 @@ from bci_stream.training.cache import Prepared, prepare_corpus
 from bci_stream.training.checkpoint import FileCheckpoint
 from bci_stream.training.evaluate import main_pattern, score_sessions, set_temperatures
 from bci_stream.training.fit import Epoch, fit
+from bci_stream.training.fold_sessions import fold_sessions, spoken
 from bci_stream.training.metrics import TimeCurve
 from bci_stream.training.recipe import Recipe
 from bci_stream.training.sessions import UNLABELLED, Session
-from bci_stream.training.splits import POOLED, WITHIN, Fold, Split, TrialId, n_validation
+from bci_stream.training.splits import POOLED, WITHIN, Fold, Split, n_validation
 from bci_stream.training.trial_scores import (
     TrialScores,
     join_trials,
@@ -32,8 +33,6 @@ from bci_stream.training.trial_scores import (
     trial_scores,
 )
 from bci_stream.training.trials import Corpus
-
-_LISTENING = "listening"  # trials without voice train the EEG, but are not what is tested
 
 
 class Watcher(Protocol):
@@ -165,12 +164,12 @@ class _Runner:
         self._contract, self._recipe, self._split = contract, recipe, split
         self._prepared, self._folder, self._watcher = prepared, folder, watcher
         self._device = torch.device(machine.device)
-        self._ids = [_trial_id(session, contract.classes) for session in prepared.sessions]
 
     def fold(self, number: int) -> FoldResult:
         people = self._split.folds[number]
         self._watcher.fold(number, len(self._split.folds), people)
-        return self._fit(f"fold-{number}", people, *self._sessions(number))
+        chosen = fold_sessions(self._split, number, self._prepared.sessions, self._contract.classes)
+        return self._fit(f"fold-{number}", people, *chosen)
 
     def final(self) -> FoldResult:
         """Everybody trains but a few, who decide when to stop and the temperatures."""
@@ -184,7 +183,7 @@ class _Runner:
         self._watcher.fold(len(self._split.folds), len(self._split.folds), people)
         labelled = [session for session in self._prepared.sessions if session.label != UNLABELLED]
         train = [session for session in labelled if session.person in people.train]
-        return self._fit("final", people, train, _spoken([s for s in labelled if s.person in valid]), [])
+        return self._fit("final", people, train, spoken([s for s in labelled if s.person in valid]), [])
 
     def _fit(
         self,
@@ -223,18 +222,3 @@ class _Runner:
         scores = score_sessions(network, test)
         main = main_pattern(self._contract.modalities)
         return trial_scores(scores, float(network.temperatures[0])), time_curve(scores[main])
-
-    def _sessions(self, number: int) -> tuple[list[Session], list[Session], list[Session]]:
-        sessions = self._prepared.sessions
-        usable = [i for i, session in enumerate(sessions) if session.label != UNLABELLED]
-        chosen = self._split.select(number, [self._ids[i] for i in usable])
-        train, valid, test = ([sessions[usable[i]] for i in part] for part in chosen)
-        return train, _spoken(valid), _spoken(test)
-
-
-def _trial_id(session: Session, classes: Sequence[str]) -> TrialId:
-    return TrialId(session.person, session.trial, classes[session.label])
-
-
-def _spoken(sessions: Sequence[Session]) -> list[Session]:
-    return [session for session in sessions if session.condition != _LISTENING]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
 from typing import Any, Final
 
 from bci_stream.errors import ConfigError
@@ -111,7 +112,26 @@ def recipe_from_dict(found: dict[str, Any]) -> Recipe:
         fit = FitSettings(**{**found["fit"], "draw": DrawSettings(**draw)})
         return Recipe(**{**found, "modalities": tuple(found["modalities"]), "fit": fit})
     except (KeyError, TypeError) as error:
-        raise ConfigError(f"the recipe of this run cannot be read ({error}); train again") from error
+        raise ConfigError(
+            f"the recipe cannot be read ({error}); it was made by another version, or is none"
+        ) from error
+
+
+def read_recipe(path: Path) -> Recipe:
+    """The recipe that a sweep wrote.
+
+    Raises:
+        ConfigError: it cannot be read, or is no recipe.
+    """
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"--recipe {path} cannot be read ({error.strerror})") from error
+    except ValueError as error:
+        raise ConfigError(f"--recipe {path} is not JSON; give the recipe.json of a sweep") from error
+    if not isinstance(found, dict):
+        raise ConfigError(f"--recipe {path} holds no recipe; give the recipe.json of a sweep")
+    return recipe_from_dict(found)
 
 
 def _one_of(what: str, found: str, known: tuple[str, ...]) -> None:
