@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import math
 import os
 import re
 from dataclasses import dataclass, replace
@@ -16,6 +17,7 @@ from bci_stream.errors import ConfigError, ResultError
 from bci_stream.training.batches import DrawSettings
 from bci_stream.training.experiment import Machine, run_experiment
 from bci_stream.training.fit import FitSettings
+from bci_stream.training.folders import refuse_place
 from bci_stream.training.recipe import Recipe, read_recipe
 from bci_stream.training.results import is_result, read_result
 from bci_stream.training.run_result import RunResult
@@ -60,7 +62,7 @@ class RecipeOptions:
             "--learning-rate": self.learning_rate,
         }
         for name, value in positive.items():
-            if value <= 0:
+            if not 0 < value < math.inf:
                 raise ConfigError(f"{name} {value:g} makes no sense: use more than 0")
         if not 0 <= self.dropout < 1:
             raise ConfigError(f"--dropout {self.dropout:g} makes no sense: use 0 to less than 1")
@@ -164,6 +166,7 @@ def run_and_save(
         if dict(found.config).get("fingerprint") == mark:
             return found, out
         raise ResultError(f"{out} holds another result; choose another --out, or --restart to replace it")
+    refuse_place(out, is_result if restart else None)
     work = out.parent / _WORK / f"{out.name}-{mark}"
     if restart:
         _remove(work)

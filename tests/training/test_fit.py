@@ -127,7 +127,7 @@ def test_people_in_training_and_validation_must_differ(corpus, split, make_recip
         fit(new_network(corpus, recipe), split[0], [], recipe.fit)
 
 
-def test_balanced_classes_are_not_weighted_and_unbalanced_ones_are(split):
+def test_mistake_class_weights_for_balanced_classes(split):
     """EAV, a mistake made before: class weights for an exactly balanced set."""
     train = split[0]
     assert class_weights(train, 5) is None
