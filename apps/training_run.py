@@ -14,6 +14,7 @@ import torch
 
 from apps.training_view import TrainingView, tensorboard_is_there
 from bci_stream.errors import ConfigError, ResultError
+from bci_stream.training.augment import MILD
 from bci_stream.training.batches import DrawSettings
 from bci_stream.training.experiment import Machine, run_experiment
 from bci_stream.training.fit import FitSettings
@@ -39,8 +40,9 @@ class RecipeOptions:
     fusion: str = "concat"
     front: str = "bandpower"
     n_epochs: int = 20
-    learning_rate: float = 5e-4
-    batch_size: int = 8
+    learning_rate: float = 1e-3
+    batch_size: int = 16
+    weight_decay: float = 0.3
     dropout: float = 0.3
     mixup: float = 0.4
     window_s: float = 5.0
@@ -76,9 +78,10 @@ class RecipeOptions:
         fitting = FitSettings(
             n_epochs=self.n_epochs,
             learning_rate=self.learning_rate,
+            weight_decay=self.weight_decay,
             mixup=self.mixup,
             patience=self.patience,
-            draw=DrawSettings(batch_size=self.batch_size),
+            draw=DrawSettings(batch_size=self.batch_size, augmentation=MILD),
         )
         recipe = Recipe(
             modalities=modalities,
