@@ -1,4 +1,4 @@
-"""Every way of fusing learns what the generator hides, nearly as well as can be: minutes, so not in every run."""
+"""Every way of fusing learns what the generator hides, nearly as well as can be: minutes, so marked slow."""
 
 import pytest
 
