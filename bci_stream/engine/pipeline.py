@@ -157,6 +157,25 @@ class Pipeline:
         """Per stream: rate, loss, jitter, drift and the rest, so far."""
         return {role: track.health(now_s) for role, track in self._tracks.items()}
 
+    def recent(self, role: str, seconds: float | None = None) -> StreamWindow | None:
+        """The newest part of a stream's ring that is closed for good, copied; from any thread.
+
+        ``seconds``: how much at most; None: all that is kept. None is returned before the first window.
+        """
+        index, track = self._schedule.next_index, self._tracks.get(role)
+        if index is None or track is None or not track.grid.started:
+            return None
+        grid, stop = track.grid, self._row(role, index - 1)
+        oldest = max(row_at(grid.start_s, grid.sfreq), grid.end - grid.capacity + int(_AHEAD_S * grid.sfreq))
+        first = oldest if seconds is None else max(oldest, stop - round(seconds * grid.sfreq))
+        if first >= stop:
+            return None
+        data, mask, marks = grid.view(first, stop)
+        data, mask, marks = data.copy(), mask.copy(), marks.copy()
+        coverage = float((mask == 0).mean())
+        t_start, t_end = first / grid.sfreq, stop / grid.sfreq
+        return StreamWindow(role, grid.sfreq, t_start, t_end, data, mask, marks, coverage, ())
+
     def swap(self, predictor: StreamingPredictor) -> None:
         """Answer with another model from the next window on, warmed up from the rings."""
         if self._decider is None:

@@ -78,7 +78,8 @@ def to_raw(
     data[:, placed.rows] = np.where(sound, placed.values, 0.0).T * _V_PER_UV
     raw = mne.io.RawArray(data, info, verbose="error")
     if montage is not None:
-        _set_montage(raw, montage)
+        place_electrodes(raw, montage)
+    raw.info["description"] = f"local time of the first sample: {placed.times[0]:.6f} s"
     spans = [(BAD_GAP, row, n) for row, n in placed.gaps] + _nan_spans(placed.rows, sound)
     raw.set_annotations(_annotations(spans, marker_times(recording, markers), placed, binding.sfreq))
     return raw
@@ -208,7 +209,8 @@ def _markers_of(recording: Recording, key: str) -> Iterator[tuple[float, str]]:
             yield t, labels[int(number)]
 
 
-def _set_montage(raw: mne.io.Raw, name: str) -> None:
+def place_electrodes(raw: mne.io.Raw, name: str) -> None:
+    """Give electrodes their places, by ``10-05`` or a montage of MNE's; ConfigError for an unknown one."""
     mne = import_mne()
     known = mne.channels.get_builtin_montages()
     names = _MONTAGES if name == "10-05" else (name,)
