@@ -171,7 +171,7 @@ def _shim_class(flow: Any) -> Any:
 
 
 class _Board(Device):
-    """An open, streaming board."""
+    """An open board."""
 
     def __init__(self, flow: Any, number: int, params: Any, description: Mapping[str, Any]) -> None:
         self._error = flow.BrainFlowError
@@ -182,13 +182,19 @@ class _Board(Device):
         self._shim = _shim_class(flow)(number, params)
         try:
             self._shim.prepare_session()
-            self._shim.start_stream(_RING_SAMPLES)
         except self._error as error:
             self.close()
             raise StreamNotFoundError(
                 f"BrainFlow cannot open the {description['name']} board ({_words(error)}): is it on, "
                 "its port or address right, and no other program at it?"
             ) from error
+
+    def begin(self) -> None:
+        """Start the stream."""
+        try:
+            self._shim.start_stream(_RING_SAMPLES)
+        except self._error as error:
+            raise StreamLostError(f"BrainFlow cannot start the board ({_words(error)})") from error
 
     def poll(self, n_wanted: int, timeout_s: float) -> Polled:
         """What BrainFlow holds, after waiting for a sample."""

@@ -130,6 +130,13 @@ class _Buffer(Device):
         self._n_read, self._n_events = int(header.nSamples), int(header.nEvents)
         self._newest_s = local_clock()
 
+    def begin(self) -> None:
+        """Begin with the samples that are to come."""
+        try:
+            self._n_read, self._n_events = self._client.poll()
+        except (OSError, struct.error) as error:
+            raise StreamLostError(f"the {self._where} is gone ({_words(error)})") from error
+
     def poll(self, n_wanted: int, timeout_s: float) -> Polled:
         """The samples that are new, after waiting for as many as are wanted."""
         try:

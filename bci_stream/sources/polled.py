@@ -33,6 +33,9 @@ Polled = tuple[TimeArray, NDArray[np.float64], list[tuple[float, str]]]
 class Device(Protocol):
     """One open connection to a device."""
 
+    def begin(self) -> None:
+        """Deliver from now on: what came before the first read is nobody's; raises StreamLostError."""
+
     def poll(self, n_wanted: int, timeout_s: float) -> Polled:
         """What has come, waiting a while where it is less than wanted; raises StreamLostError."""
 
@@ -80,6 +83,7 @@ class PolledSource:
         self._connect, self._bind, self._name, self._ended = connect, bind, name, ended
         self._stall_s, self._lost_s = stall_s, lost_s
         self._device: Device | None = None
+        self._begun: Device | None = None
         self._binding: Binding | None = None
         self._offset_due_s = -np.inf
         self._last_s = float("nan")
@@ -114,6 +118,9 @@ class PolledSource:
                     self._returned.clear()
                 return join_chunks(events)
             try:
+                if device is not self._begun:
+                    device.begin()
+                    self._begun, self._last_s = device, local_clock()
                 polled = self._poll(device, n_missing, left_s)
             except StreamLostError as error:
                 self._lose(device, str(error))

@@ -35,8 +35,9 @@ def test_the_synthetic_board_is_bound_stamped_and_windowed():
     binding = source.open()[EEG]
     try:
         pipeline = Pipeline(plan_without_model({EEG: binding.spec}), WindowSettings(1.0, 0.2, 0.3))
+        first = source.read({EEG: 0.2}, 0.0)
         source._device._shim.insert_marker(7.0)  # as another program of the lab would
-        outcomes, events = [], read_until(source, lambda events: n_samples(events) > 500)
+        outcomes, events = [], first + read_until(source, lambda events: n_samples(events) > 500)
         status = source.status()[EEG]
     finally:
         source.close()
