@@ -66,7 +66,12 @@ class MneRecording(OneClockRecording):
             raise RecordingError(f"cannot read recording {path}: it holds no samples outside its gaps")
         n = sum(stop - start for start, stop in kept)
         extent = (n, kept[0][0] / info.sfreq, (kept[-1][1] - 1) / info.sfreq)
-        super().__init__(path, with_header(info), extent, _markers(raw), raw.n_times)
+        markers = _markers(raw)
+        if not markers and "stim" in types:
+            stim = names[types.index("stim")]
+            markers = self._triggers(types.index("stim"), info.sfreq)
+            said = [*said, f"it has no annotations: markers are the changes of channel {stim}"]
+        super().__init__(path, with_header(info), extent, markers, raw.n_times)
         self._warnings += said + self._remarks(raw, types)
 
     @classmethod
@@ -111,6 +116,19 @@ class MneRecording(OneClockRecording):
             )
         return remarks
 
+    def _triggers(self, channel: int, sfreq: float) -> list[tuple[float, str]]:
+        """(time, code) wherever a trigger channel steps to another code than 0, read slab by slab."""
+        found, before = [], 0
+        for at in range(0, self._raw.n_times, _SLAB_VALUES):
+            part = self._raw.get_data(
+                [channel], at, min(at + _SLAB_VALUES, self._raw.n_times), verbose="error"
+            )
+            codes = np.concatenate(([before], np.round(part[0]).astype(np.int64)))
+            steps = np.flatnonzero((np.diff(codes) != 0) & (codes[1:] != 0))
+            found += [((at + row) / sfreq, str(codes[row + 1])) for row in steps.tolist()]
+            before = int(codes[-1])
+        return found
+
     def _data(self, max_samples: int) -> Iterator[DataBlock]:
         slab = max(max_samples, _SLAB_VALUES // self._info.n_channels)
         for first, stop in _kept(self._gaps, self._raw.n_times):
@@ -148,11 +166,12 @@ def _mangled(name: str) -> bool:
 
 def _read(name: str) -> tuple[mne.io.BaseRaw, list[str]]:
     """Open through MNE; what it warns of becomes lines."""
+    read_raw = import_mne().io.read_raw
     said: list[str] = []
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
-            raw = import_mne().io.read_raw(name, preload=False, verbose="warning")
+            raw = read_raw(name, preload=False, verbose="warning")
         except Exception as error:
             if not (name.lower().endswith(_LATIN1) and "latin1" in str(error)):
                 raise _unreadable(name, error) from error

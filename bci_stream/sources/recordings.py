@@ -96,8 +96,17 @@ def open_recording(path: str | PathLike[str]) -> Recording:
         from bci_stream.sources.csv_file import CsvRecording
 
         return CsvRecording.open(path)
-    if name.endswith(XDF_SUFFIXES) or "." not in name.rsplit("/", 1)[-1]:
+    if name.endswith(XDF_SUFFIXES) or _begins_as_xdf(path):
         return XdfRecording.open(path)
     raise RecordingError(
         f"cannot read recording {fspath(path)}: its name ends in none of {', '.join(SUFFIXES)}"
     )
+
+
+def _begins_as_xdf(path: str | PathLike[str]) -> bool:
+    """Whether a file of another name is XDF all the same; a missing one counts, to be named as missing."""
+    try:
+        with open(path, "rb") as file:
+            return file.read(4) == b"XDF:"
+    except OSError:
+        return True

@@ -1,22 +1,25 @@
 """Recordings of MNE's formats and CSV: the samples, stamps, markers and gaps that a replay is fed."""
 
 import gzip
+import sys
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from apps.choice import ModelChoice, StreamChoice, prepare
+from apps.corpora import open_corpus
 from apps.recording import bind_recording
 from bci_stream.engine.pipeline import Pipeline
 from bci_stream.engine.session import replay
-from bci_stream.errors import BciStreamError, RecordingError
+from bci_stream.errors import BciStreamError, ConfigError, RecordingError
 from bci_stream.messages import EEG, Chunk, ClockOffset, Marker, StreamInfo, StreamSpec
 from bci_stream.sinks.xdf import XdfRecorder
 from bci_stream.sinks.xdf_headers import as_bound
 from bci_stream.sources.mne_raw import to_raw
 from bci_stream.sources.recordings import open_recording
 from bci_stream.sources.xdf import XdfSource
+from tests.apps.command import bci
 from tests.recordings import DATA, needs_recordings
 
 mne = pytest.importorskip("mne", reason="MNE comes with the extra mne")
@@ -292,3 +295,82 @@ def test_a_file_that_a_text_transfer_mangled_is_told(tmp_path):
     path.write_bytes(whole.read_bytes().replace(b"\n", b"\r\n"))
     with pytest.raises(RecordingError, match="fetch it again in binary mode"):
         open_recording(path)
+
+
+def test_a_folder_of_marked_recordings_of_any_kind_is_a_corpus(tmp_path):
+    """EEG alone, for no such format has room for a voice; trials are the samples between the markers."""
+    lines = ["time,Fz,Cz,Pz,Oz,marker"]
+    for i, row in enumerate(signals(900)):
+        marker = {200: "trial:happy", 700: "end"}.get(i, "")
+        lines.append(f"{50 + i / SFREQ:.4f}," + ",".join(f"{v:.4f}" for v in row) + f",{marker}")
+    write(tmp_path / "bob.csv", "\n".join(lines))
+    raw = annotated_raw()
+    raw.set_annotations(mne.Annotations([2.0, 3.5], [0, 0], ["trial:calm", "end"]))
+    save(raw, tmp_path / "anna.edf")
+    corpus = open_corpus(str(tmp_path))
+    assert (corpus.people, corpus.classes, corpus.ch_names) == (("anna", "bob"), ("calm", "happy"), NAMES)
+    (calm,), (happy,) = list(corpus.trials("anna")), list(corpus.trials("bob"))
+    assert (calm.audio, calm.eeg_sfreq) == (None, SFREQ)
+    np.testing.assert_allclose(calm.eeg, signals()[400:700], atol=0.01)
+    np.testing.assert_allclose(happy.eeg, signals()[200:700], atol=1e-3)
+
+
+def test_replay_and_export_take_every_kind(tmp_path):
+    path = write(tmp_path / "a.csv", "\n".join(table(n=900)))
+    replayed = bci("replay", path, "--no-model", "--window", "1", "--json")
+    assert replayed.code == 0, replayed.err
+    assert replayed.records("session")[0]["duration_s"] == pytest.approx(8.99)
+    assert replayed.records("summary")[0]["streams"]["eeg"]["n_samples"] == 900
+    assert [m["label"] for m in replayed.records("marker")] == ["go"]
+    exported = bci("export", path, "--fif", tmp_path / "a_raw.fif")
+    assert exported.code == 0, exported.err
+    raw = mne.io.read_raw(tmp_path / "a_raw.fif", verbose="error")
+    assert (raw.ch_names, raw.n_times, list(raw.annotations.description)) == (["Fp1", "Fp2"], 900, ["go"])
+
+
+def test_a_trigger_channel_serves_where_there_are_no_annotations(tmp_path):
+    """And a file that begins in the middle of a measurement counts from its own first sample."""
+    stim = np.zeros((1, N))
+    stim[0, 500:520], stim[0, 1000:1300], stim[0, 1300:1310] = 7, 2, 3
+    info = mne.create_info([*NAMES, "STI 014"], SFREQ, ["eeg"] * 4 + ["stim"])
+    raw = mne.io.RawArray(np.vstack([signals().T * 1e-6, stim]), info, verbose="error")
+    raw.set_meas_date(1.7e9)
+    path = save(raw.crop(1.0, 10.0), tmp_path / "t_raw.fif")
+    with open_recording(path) as recording:
+        stamps, values, markers = read_all(recording)
+        assert recording.warnings == ("it has no annotations: markers are the changes of channel STI 014",)
+    assert markers == [(1.5, "7"), (4.0, "2"), (5.5, "3")]
+    np.testing.assert_allclose(values, signals()[200:2001], atol=1e-3)
+    assert stamps[0] == 0.0
+    raw.set_annotations(mne.Annotations([2.0, 3.0], [0, 0.5], ["cue", "BAD_gap"]))  # from the cropped start
+    with open_recording(save(raw, tmp_path / "u_raw.fif")) as recording:
+        stamps, _, markers = read_all(recording)
+    assert markers == [(2.0, "cue")]
+    assert np.diff(stamps).max() == pytest.approx(0.5 + 1 / SFREQ)
+
+
+@pytest.mark.parametrize("module", ["mne", "brainflow", "mne_realtime"])
+def test_an_absent_extra_is_named(tmp_path, monkeypatch, module):
+    from bci_stream.sources.brainflow import BrainFlowBoard, BrainFlowSource
+    from bci_stream.sources.fieldtrip import FieldTripSource
+
+    (tmp_path / "a.edf").write_bytes(b"0")
+    ask = {
+        "mne": lambda: open_recording(tmp_path / "a.edf"),
+        "brainflow": lambda: BrainFlowSource(BrainFlowBoard("synthetic")),
+        "mne_realtime": lambda: FieldTripSource("localhost"),
+    }
+    for name in [name for name in sys.modules if name == module or name.startswith(f"{module}.")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, module, None)  # import then fails as where it is not installed
+    extra = "brainflow" if module == "brainflow" else "mne"
+    with pytest.raises(ConfigError, match=rf"pip install 'bci-stream\[{extra}\]'"):
+        ask[module]()
+
+
+def test_an_xdf_file_of_another_name_is_known_by_its_beginning(tmp_path):
+    path = recorded_xdf(tmp_path / "first.xdf").rename(tmp_path / "first.xdf.partial")
+    with open_recording(path) as recording:
+        assert recording.streams[0].ch_names == NAMES
+    with pytest.raises(RecordingError, match="No such file"):
+        open_recording(tmp_path / "nothing.here")
