@@ -118,11 +118,11 @@ class MneRecording(OneClockRecording):
 
     def _triggers(self, channel: int, sfreq: float) -> list[tuple[float, str]]:
         """(time, code) wherever a trigger channel steps to another code than 0, read slab by slab."""
-        found, before = [], 0
-        for at in range(0, self._raw.n_times, _SLAB_VALUES):
-            part = self._raw.get_data(
-                [channel], at, min(at + _SLAB_VALUES, self._raw.n_times), verbose="error"
-            )
+        n, slab = self._raw.n_times, max(1, _SLAB_VALUES // len(self._raw.ch_names))
+        found: list[tuple[float, str]] = []
+        before = 0
+        for at in range(0, n, slab):
+            part = self._raw.get_data([channel], at, min(at + slab, n), verbose="error")
             codes = np.concatenate(([before], np.round(part[0]).astype(np.int64)))
             steps = np.flatnonzero((np.diff(codes) != 0) & (codes[1:] != 0))
             found += [((at + row) / sfreq, str(codes[row + 1])) for row in steps.tolist()]
