@@ -162,19 +162,26 @@ class Pipeline:
 
         ``seconds``: how much at most; None: all that is kept. None is returned before the first window.
         """
-        index, track = self._schedule.next_index, self._tracks.get(role)
-        if index is None or track is None or not track.grid.started:
-            return None
-        grid, stop = track.grid, self._row(role, index - 1)
-        oldest = max(row_at(grid.start_s, grid.sfreq), grid.end - grid.capacity + int(_AHEAD_S * grid.sfreq))
-        first = oldest if seconds is None else max(oldest, stop - round(seconds * grid.sfreq))
-        if first >= stop:
-            return None
-        data, mask, marks = grid.view(first, stop)
-        data, mask, marks = data.copy(), mask.copy(), marks.copy()
-        coverage = float((mask == 0).mean())
-        t_start, t_end = first / grid.sfreq, stop / grid.sfreq
-        return StreamWindow(role, grid.sfreq, t_start, t_end, data, mask, marks, coverage, ())
+        while self._schedule.next_index is not None and role in self._tracks:
+            grid, stop = self._tracks[role].grid, self._row(role, self._schedule.next_index - 1)
+            if not grid.started:
+                break
+            first = max(row_at(grid.start_s, grid.sfreq), self._safe_row(grid, _AHEAD_S))
+            first = first if seconds is None else max(first, stop - round(seconds * grid.sfreq))
+            if first >= stop:
+                break
+            data, mask, marks = grid.view(first, stop)
+            data, mask, marks = data.copy(), mask.copy(), marks.copy()
+            if first < self._safe_row(grid, _AHEAD_S / 2):
+                continue  # overwritten meanwhile: the other thread is far ahead
+            coverage = float((mask == 0).mean())
+            t_start, t_end = first / grid.sfreq, stop / grid.sfreq
+            return StreamWindow(role, grid.sfreq, t_start, t_end, data, mask, marks, coverage, ())
+        return None
+
+    def _safe_row(self, grid: GridTrack, ahead_s: float) -> int:
+        """The oldest row that stays while ``ahead_s`` more of the stream is written."""
+        return grid.end - grid.capacity + int(ahead_s * grid.sfreq)
 
     def swap(self, predictor: StreamingPredictor) -> None:
         """Answer with another model from the next window on, warmed up from the rings."""
