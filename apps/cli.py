@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from apps import cli_evaluate, cli_record, cli_search
+from apps.cli_device import BrainFlow, BrainFlowFile, BrainFlowParam, FieldTrip, SerialPort
 from apps.cli_training import register
 from apps.console import fail
 from bci_stream.errors import BciStreamError
@@ -85,7 +86,7 @@ def _root(
 
 @app.command()
 def replay(
-    file: Annotated[Path, typer.Argument(help="recording, .xdf")],
+    file: Annotated[Path, typer.Argument(help="recording: .xdf .fif .edf .bdf .set .vhdr .csv")],
     speed: Annotated[str, typer.Option(help="1, 2.5, … times real time, or max")] = "max",
     start: Annotated[float | None, typer.Option(help="begin this many seconds into the recording")] = None,
     stop: Annotated[float | None, typer.Option(help="end this many seconds into the recording")] = None,
@@ -169,6 +170,11 @@ def live(
     lateness: Annotated[
         float | None, typer.Option(help="seconds a window waits for a stream that lags; else the bundle's")
     ] = None,
+    brainflow: BrainFlow = None,
+    serial_port: SerialPort = None,
+    brainflow_file: BrainFlowFile = None,
+    brainflow_param: BrainFlowParam = None,
+    fieldtrip: FieldTrip = None,
     publish: Annotated[
         str | None, typer.Option(help="publish predictions over LSL as NAME-decisions and NAME-probabilities")
     ] = None,
@@ -180,6 +186,7 @@ def live(
     """Classify whatever EEG and audio is on the network."""
     from apps import live as command
     from apps.choice import ModelChoice, StreamChoice
+    from apps.eeg_device import device_choice
 
     command.run(
         command.LiveOptions(
@@ -195,6 +202,7 @@ def live(
             publish=publish,
             windows=windows,
             as_json=json,
+            device=device_choice(brainflow, serial_port, brainflow_file, brainflow_param or (), fieldtrip),
         )
     )
 

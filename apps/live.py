@@ -10,12 +10,13 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from apps.choice import ModelChoice, Prepared, StreamChoice, load_model, prepare
 from apps.console import err, out, warn
+from apps.eeg_device import DeviceChoice, open_device
 from bci_stream.engine.pipeline import Outcome, Pipeline
-from bci_stream.engine.session import Session, Snapshot
+from bci_stream.engine.session import LiveSource, Session, Snapshot
 from bci_stream.engine.warm import warm_up
 from bci_stream.errors import StreamError, StreamNotFoundError
 from bci_stream.messages import AUDIO, EEG
@@ -25,10 +26,18 @@ from bci_stream.sinks.terminal import TerminalView, summary_table
 
 if TYPE_CHECKING:
     from bci_stream.sources.binding import Binding
-    from bci_stream.sources.lsl import LslSource
+    from bci_stream.sources.lsl_inlet import InletStatus
 
 _REDRAW_S = 0.1
 _STALE_S = 1.0  # windows older than this, with newer ones due, are not fused
+NO_DEVICE = DeviceChoice()
+
+
+class StatusSource(LiveSource, Protocol):
+    """A live source that tells how its streams fare."""
+
+    def status(self) -> dict[str, InletStatus]:
+        """By role; from any thread."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +54,7 @@ class LiveOptions:
     publish: str | None
     windows: bool
     as_json: bool
+    device: DeviceChoice = NO_DEVICE
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +84,7 @@ def run_live(options: LiveOptions, on_outcome: Callable[[Outcome], None] | None 
     configure(options.scope, options.session_id)
     with ThreadPoolExecutor(1) as pool:  # the model loads while the streams are looked for
         loading = pool.submit(load_model, options.model)
-        source, bindings = open_source(options.streams, options.wait_s)
+        source, bindings = open_source(options.streams, options.wait_s, options.device)
     try:
         bundle = loading.result()
         specs = {role: b.spec for role, b in bindings.items() if role in (EEG, AUDIO)}
@@ -113,8 +123,12 @@ def configure(scope: str | None, session_id: str | None) -> None:
     configure_lsl(session_id or "default", scope or "machine")  # type: ignore[arg-type]
 
 
-def open_source(choice: StreamChoice, wait_s: float) -> tuple[LslSource, dict[str, Binding]]:
+def open_source(
+    choice: StreamChoice, wait_s: float, device: DeviceChoice = NO_DEVICE
+) -> tuple[StatusSource, dict[str, Binding]]:
     """Find and open the chosen streams; at least one of EEG and audio must be there."""
+    if device.wanted:  # the EEG alone; a voice beside it would be combined with it here
+        return open_device(device, choice)
     from bci_stream.sources.lsl import LslRequest, LslSource
 
     requests = []
@@ -159,7 +173,7 @@ def _sinks(options: LiveOptions, prepared: Prepared) -> list[SinkRunner]:
     return sinks
 
 
-def _watch(session: Session, source: LslSource, options: LiveOptions, prepared: Prepared) -> None:
+def _watch(session: Session, source: StatusSource, options: LiveOptions, prepared: Prepared) -> None:
     """Show the session until it is over."""
     classes = prepared.bundle.contract.classes if prepared.bundle else ()
     deadline_s = time.monotonic() + options.seconds if options.seconds is not None else None
@@ -180,7 +194,7 @@ def _watch(session: Session, source: LslSource, options: LiveOptions, prepared: 
                 view.close()
 
 
-def _redraw(view: TerminalView, session: Session, source: LslSource) -> None:
+def _redraw(view: TerminalView, session: Session, source: StatusSource) -> None:
     snapshot = session.snapshot()
     prediction, window = session.take_fresh()
     view.update(
@@ -192,7 +206,7 @@ def _redraw(view: TerminalView, session: Session, source: LslSource) -> None:
     )
 
 
-def health_of(snapshot: Snapshot, source: LslSource) -> dict[str, dict[str, Any]]:
+def health_of(snapshot: Snapshot, source: StatusSource) -> dict[str, dict[str, Any]]:
     """Per stream: what the pipeline measured, and how the inlet is."""
     status = source.status()
     merged = {}
@@ -220,7 +234,7 @@ def stop_on_signal() -> Iterator[threading.Event]:
             signal.signal(number, handler)
 
 
-def summary_rows(session: Session, snapshot: Snapshot, source: LslSource) -> list[tuple[str, str]]:
+def summary_rows(session: Session, snapshot: Snapshot, source: StatusSource) -> list[tuple[str, str]]:
     """What to say of a finished session."""
     rows = [("windows", f"{snapshot.n_windows}, {snapshot.n_deadline} closed by lateness")]
     latencies = sorted(session.latencies_ms)

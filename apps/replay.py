@@ -18,7 +18,8 @@ from bci_stream.engine.session import replay
 from bci_stream.errors import ConfigError
 from bci_stream.messages import Event, Prediction, Window
 from bci_stream.sinks.jsonl import prediction_record, window_record
-from bci_stream.sources.xdf import XdfRecording, XdfSource
+from bci_stream.sources.recordings import open_recording
+from bci_stream.sources.xdf import XdfSource
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +42,7 @@ def run(options: ReplayOptions) -> None:
     """Replay and print; raises BciStreamError for what cannot be replayed."""
     speed = speed_of(options.speed)
     bundle = load_model(options.model)
-    with XdfRecording.open(options.file) as recording:
+    with open_recording(options.file) as recording:
         bound = bind_recording(recording, options.streams, any_numeric=bundle is None)
         specs = {role: binding.spec for role, binding in bound.bindings.items()}
         prepared = prepare(options.model, bundle, specs, options.lateness_s)

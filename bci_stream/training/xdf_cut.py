@@ -1,4 +1,4 @@
-"""Trials cut out of one marked XDF recording, on the local clock and without gaps."""
+"""Trials cut out of one marked recording, on the local clock and without gaps."""
 
 from __future__ import annotations
 
@@ -11,8 +11,18 @@ import numpy as np
 
 from bci_stream.errors import BciStreamError, ConfigError, CorpusError
 from bci_stream.messages import AUDIO, EEG, Chunk, ClockOffset, FloatArray, Marker, TimeArray
-from bci_stream.sources.binding import MARKERS, Binding, bind_audio, bind_eeg, find_stream, looks_like_markers
-from bci_stream.sources.xdf import XdfRecording, XdfSource
+from bci_stream.sources.binding import (
+    MARKERS,
+    Binding,
+    bind_audio,
+    bind_eeg,
+    find_stream,
+    looks_like_audio,
+    looks_like_eeg,
+    looks_like_markers,
+)
+from bci_stream.sources.recordings import Recording, open_recording
+from bci_stream.sources.xdf import XdfSource
 from bci_stream.timeline.clock import STEP_S, ClockTrack
 from bci_stream.timeline.stamps import Dejitter
 from bci_stream.training.trials import Trial
@@ -50,7 +60,7 @@ class TrialMarks:
 def header(path: Path, marks: TrialMarks) -> tuple[Path, tuple[str, ...], tuple[str, ...]]:
     """The file, its electrodes, and the labels of its trials."""
     try:
-        with XdfRecording.open(path) as recording:
+        with open_recording(path) as recording:
             bindings = _bindings(recording, marks)
             labels = [label for _, _, label in _spans(_markers(recording, marks), marks, path)]
     except CorpusError:
@@ -60,7 +70,7 @@ def header(path: Path, marks: TrialMarks) -> tuple[Path, tuple[str, ...], tuple[
     return path, bindings[EEG].ch_names if EEG in bindings else (), tuple(labels)
 
 
-def _bindings(recording: XdfRecording, marks: TrialMarks) -> dict[str, Binding]:
+def _bindings(recording: Recording, marks: TrialMarks) -> dict[str, Binding]:
     bound = {}
     if EEG in marks.modalities:
         bound[EEG] = bind_eeg(find_stream(recording.streams, EEG, marks.eeg))
@@ -69,7 +79,7 @@ def _bindings(recording: XdfRecording, marks: TrialMarks) -> dict[str, Binding]:
     return bound
 
 
-def _markers(recording: XdfRecording, marks: TrialMarks) -> list[tuple[float, str]]:
+def _markers(recording: Recording, marks: TrialMarks) -> list[tuple[float, str]]:
     """Local time (s) and text of every marker, in the order of time."""
     if marks.markers is not None:
         keys = [find_stream(recording.streams, MARKERS, marks.markers).key]
@@ -120,6 +130,20 @@ def _spans(
     return spans
 
 
+def roles_in(path: Path) -> tuple[str, ...]:
+    """Which of EEG and audio a recording has.
+
+    Raises:
+        CorpusError: it cannot be read.
+    """
+    try:
+        with open_recording(path) as recording:
+            looks = {EEG: looks_like_eeg, AUDIO: looks_like_audio}
+            return tuple(role for role, like in looks.items() if any(map(like, recording.streams)))
+    except BciStreamError as error:
+        raise CorpusError(f"{path}: {error}") from error
+
+
 class _Lane:
     """One stream of a recording on its way to the local clock, all of it kept."""
 
@@ -157,7 +181,7 @@ def trials_of(path: Path, person: str, marks: TrialMarks, first: int) -> Iterato
         CorpusError: it cannot be read, a trial has no end, or one lacks samples.
     """
     try:
-        with XdfRecording.open(path) as recording:
+        with open_recording(path) as recording:
             spans = _spans(_markers(recording, marks), marks, path)
             bindings = _bindings(recording, marks)
             lanes = {role: _Lane(binding) for role, binding in bindings.items()}
