@@ -14,8 +14,8 @@ from apps.live import configure, stop_on_signal
 from bci_stream.errors import ConfigError, StreamError
 from bci_stream.messages import AUDIO, EEG
 from bci_stream.sinks.bids_name import BidsName
+from bci_stream.sinks.whole_file import check_free
 from bci_stream.sinks.xdf import RecorderStatus, XdfRecorder
-from bci_stream.sinks.xdf_file import check_free
 from bci_stream.sinks.xdf_headers import as_bound, as_markers, prediction_streams
 from bci_stream.sinks.xdf_recovery import finish_all
 from bci_stream.sinks.xdf_session import (
@@ -57,7 +57,7 @@ class Destination:
             path = name.path(self.folder)
         if path.suffix != ".xdf":
             raise ConfigError(f"a recording is an .xdf file: name it {path.with_suffix('.xdf').name}")
-        check_free(path)
+        check_free(path, "recording")
         return path
 
     @property

@@ -100,7 +100,7 @@ def test_the_voice_is_recorded_when_it_is_asked_for(headset, tmp_path):
         ({"seconds": -1.0}, "makes no sense"),
         ({"file": "taken.xdf"}, "never overwritten"),
         ({"file": "x.txt"}, "an .xdf file"),
-        ({"file": "taken.xdf/x.xdf"}, "cannot record to"),
+        ({"file": "taken.xdf/x.xdf"}, "cannot make recording"),
         ({"streams": ("Nobody",), "wait_s": 0.7}, "found"),
         ({"streams": ("RecAudio",), "wait_s": 0.7}, "without --audio"),
     ],
