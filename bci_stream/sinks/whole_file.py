@@ -55,11 +55,16 @@ class WholeFile:
 
 
 def check_free(path: Path, what: str = "file") -> None:
-    """Raise ConfigError where something is already; only making the file settles it."""
+    """Raise ConfigError where something is already, or cannot be; only making the file settles it."""
     try:
         if os.path.lexists(path):
             raise taken(path, what)
-    except ValueError as error:  # a NUL
+        folder = next(parent for parent in path.absolute().parents if parent.exists())
+        if not folder.is_dir():
+            raise ConfigError(f"cannot make {what} {path}: {folder} is no folder")
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise ConfigError(f"cannot make {what} {path}: {folder} may not be written to")
+    except (OSError, ValueError) as error:  # a name that is too long, a NUL
         raise ConfigError(f"cannot make {what} {str(path)!r}: {error}") from error
 
 

@@ -12,7 +12,9 @@ import pylsl
 import pytest
 
 from apps.choice import ModelChoice, load_model, prepare
-from apps.record import Destination, RecordOptions, record_live, replayed, run
+from apps.live_recording import begin
+from apps.record import Destination, RecordOptions, run
+from apps.recorded_session import replayed
 from bci_stream.engine.pipeline import Pipeline
 from bci_stream.engine.session import Session, replay
 from bci_stream.errors import BciStreamError
@@ -202,7 +204,7 @@ def test_a_live_session_with_a_killed_headset_replays_bit_for_bit(lsl_isolation,
         specs = {role: binding.spec for role, binding in bindings.items()}
         prepared = prepare(choice, load_model(choice), specs)
         destination = Destination(file=tmp_path / "session.xdf")
-        recording = record_live(destination, source, bindings, prepared, audio=True)
+        recording = begin(destination, source, bindings, prepared, audio=True)
         pipeline = Pipeline(prepared.plans, prepared.settings, prepared.predictor, stale_after_s=1.0)
         kept, runner = Kept(), SinkRunner(recording.sink)
         session = Session(recording.source, recording.pipeline(pipeline), [kept, runner], pylsl.local_clock)
