@@ -11,7 +11,7 @@ from apps.choice import FIT
 from apps.record import LOW_S, Destination, finish_earlier, recording_record, status_line
 from bci_stream.engine.plan import MAINS_HZ
 from bci_stream.errors import ConfigError
-from bci_stream.messages import AUDIO, EEG
+from bci_stream.messages import AUDIO, EEG, StreamSpec
 from bci_stream.sinks.xdf import XdfRecorder
 from bci_stream.sinks.xdf_headers import as_bound, as_markers, prediction_streams
 from bci_stream.sinks.xdf_session import EventSource, RecordedPipeline, RecordedSource, RecordingSink
@@ -71,10 +71,11 @@ class LiveRecording:
     sinks, and close it when the sinks are closed.
     """
 
-    def __init__(self, recorder: XdfRecorder, source: EventSource, roles: Sequence[str]) -> None:
+    def __init__(self, recorder: XdfRecorder, source: EventSource, specs: Mapping[str, StreamSpec]) -> None:
         self.recorder = recorder
-        self.source = RecordedSource(source, recorder)
-        self.sink = RecordingSink(recorder, roles)
+        a_second = {role: max(1, int(spec.sfreq)) for role, spec in specs.items()}
+        self.source = RecordedSource(source, recorder, a_second)
+        self.sink = RecordingSink(recorder, tuple(specs))
         self._told: set[str] = set()
 
     def pipeline(self, pipeline: Pipeline) -> Pipeline:
@@ -131,10 +132,11 @@ def begin(
         as_bound(b.info, b.spec) for role, b in bindings.items() if role == EEG or (role == AUDIO and audio)
     ]
     markers = [as_markers(role, b.info) for role, b in bindings.items() if role not in (EEG, AUDIO)]
-    roles = [role for role in bindings if role in (EEG, AUDIO)]
-    own = prediction_streams("bci-stream", _classes(prepared), roles, session_facts(prepared, roles))
+    specs = {role: b.spec for role, b in bindings.items() if role in (EEG, AUDIO)}
+    facts = session_facts(prepared, tuple(specs))
+    own = prediction_streams("bci-stream", _classes(prepared), tuple(specs), facts)
     recorder = XdfRecorder(path, [*bound, *markers, *own])
-    return LiveRecording(recorder, source, roles)
+    return LiveRecording(recorder, source, specs)
 
 
 def session_facts(prepared: Prepared, roles: Sequence[str]) -> dict[str, str]:

@@ -11,6 +11,7 @@ from apps.console import say, warn
 from bci_stream.errors import ConfigError
 from bci_stream.sinks.address import LOOPBACK, parse_address
 from bci_stream.sinks.base import Sink, SinkRunner
+from bci_stream.sinks.csv import CsvSink
 from bci_stream.sinks.jsonl import JsonLinesFile, JsonLinesSink
 from bci_stream.sinks.whole_file import check_free
 
@@ -82,7 +83,9 @@ class Outputs:
     def open(self, choice: OutputChoice, prepared: Prepared) -> None:
         """Open what was asked for. Raises ConfigError when one cannot be; close what was opened then."""
         for name, sink, details in _sinks(choice, prepared):
-            self._all.append(Output(name, SinkRunner(sink, clock=self._clock), details))
+            is_log = isinstance(sink, (JsonLinesSink, JsonLinesFile, CsvSink))
+            runner = SinkRunner(sink, clock=self._clock, is_log=is_log)
+            self._all.append(Output(name, runner, details))
 
     @property
     def runners(self) -> list[SinkRunner]:
@@ -139,8 +142,6 @@ def _sinks(choice: OutputChoice, prepared: Prepared) -> Iterator[_Made]:
     if choice.jsonl is not None:
         yield f"JSON lines {choice.jsonl}", JsonLinesFile(choice.jsonl, windows=windows), str
     if choice.csv is not None and prepared.bundle is not None:
-        from bci_stream.sinks.csv import CsvSink
-
         contract = prepared.bundle.contract
         yield f"CSV {choice.csv}", CsvSink(choice.csv, contract.classes, contract.modalities), str
 

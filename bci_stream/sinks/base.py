@@ -34,8 +34,8 @@ class SinkRunner:
     alone and is kept in ``error``. Raises ConfigError for a capacity below 1.
 
     ``clock``: the local clock of the predictions, for a sink whose reader acts on them. Such a sink is
-    told "no decision" once when a label is over and nothing newer came, and at the end; see
-    :mod:`bci_stream.sinks.freshness`.
+    told "no decision" once when a label is over and nothing newer came, and at the end; ``is_log``: it
+    keeps what was said, rather than act on it; see :mod:`bci_stream.sinks.freshness`.
 
     Attributes:
         n_delivered: outcomes that the sink took.
@@ -44,14 +44,16 @@ class SinkRunner:
         error: one line on why it ended early, None while all is well.
     """
 
-    def __init__(self, sink: Sink, capacity: int = 64, clock: Callable[[], float] | None = None) -> None:
+    def __init__(
+        self, sink: Sink, capacity: int = 64, clock: Callable[[], float] | None = None, is_log: bool = False
+    ) -> None:
         if capacity < 1:
             raise ConfigError(f"a sink's queue holds at least 1 prediction; got a capacity of {capacity}")
         self._sink = sink
         self._name = type(sink).__name__
         self._capacity = capacity
         self._clock = clock
-        self._freshness = Freshness()
+        self._freshness = Freshness(is_log)
         self._queue: deque[Outcome] = deque()
         self._changed = threading.Condition()
         self._closing = False

@@ -20,9 +20,14 @@ ENDED: Final = "ended"  #: tag: the session is over
 
 
 class Freshness:
-    """Watches the newest label of one output. Pure: it reads no clock, ``now_s`` is the local clock."""
+    """Watches the newest label of one output. Pure: it reads no clock, ``now_s`` is the local clock.
 
-    def __init__(self) -> None:
+    ``is_log``: the output keeps what was said, for later; a prediction that comes too late is then tagged
+    and stays whole.
+    """
+
+    def __init__(self, is_log: bool = False) -> None:
+        self._is_log = is_log
         self._held: Prediction | None = None
 
     @property
@@ -32,11 +37,14 @@ class Freshness:
         return math.inf if math.isnan(until_s) else until_s
 
     def admit(self, prediction: Prediction, now_s: float) -> Prediction:
-        """What to hand on: the very prediction, or no decision when it is over already."""
-        is_late = now_s > prediction.valid_until and prediction.label is not None
-        shown = taken_back(prediction, now_s, LATE) if is_late else prediction
-        self._held = shown if shown.label is not None else None
-        return shown
+        """What to hand on: the very prediction, or, when it is over already, no decision."""
+        if prediction.label is None or not now_s > prediction.valid_until:
+            self._held = prediction if prediction.label is not None else None
+            return prediction
+        self._held = None
+        if self._is_log:
+            return replace(prediction, tags=(*prediction.tags, LATE))
+        return taken_back(prediction, now_s, LATE)
 
     def expire(self, now_s: float) -> Prediction | None:
         """No decision if the newest label is over, once; None while it holds."""
