@@ -40,6 +40,7 @@ class StreamChoice:
     channels: tuple[str, ...] | None = None
     pick: tuple[str, ...] | None = None
     unit: str | None = None
+    markers: str | None = None
 
     def __post_init__(self) -> None:
         if not (self.want_eeg or self.want_audio):

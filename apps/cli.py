@@ -163,6 +163,7 @@ def live(
     wait: Annotated[float, typer.Option(help="how long to look for the streams, seconds")] = 5.0,
     eeg: EegQuery = None,
     audio: AudioQuery = None,
+    markers: options.Markers = None,
     no_eeg: NoEeg = False,
     no_audio: NoAudio = False,
     channels: Channels = None,
@@ -206,7 +207,7 @@ def live(
     command.run(
         command.LiveOptions(
             streams=StreamChoice(
-                eeg, audio, not no_eeg, not no_audio, names_of(channels), names_of(pick), unit
+                eeg, audio, not no_eeg, not no_audio, names_of(channels), names_of(pick), unit, markers
             ),
             model=ModelChoice(None if no_model else bundle, not no_model, fit, trust, mains, window, hop),
             seconds=seconds,

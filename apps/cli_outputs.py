@@ -1,4 +1,4 @@
-"""The options of the one parser that say where predictions go and whether a session is recorded."""
+"""Options of ``live``: where predictions go, whether the session is recorded, and with which markers."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ from typing import Annotated
 
 import typer
 
+Markers = Annotated[
+    str | None, typer.Option("--markers", help="marker stream, chosen likewise, where there are several")
+]
 Publish = Annotated[
     str | None, typer.Option(help="publish predictions over LSL as NAME-decisions and NAME-probabilities")
 ]
@@ -17,7 +20,7 @@ Ws = Annotated[
 ]
 WsOrigin = Annotated[
     list[str] | None,
-    typer.Option("--ws-origin", help="let pages of this web origin read the WebSocket too; again for more"),
+    typer.Option("--ws-origin", help="let pages of this web origin read it too; null: those opened as files"),
 ]
 Csv = Annotated[Path | None, typer.Option("--csv", help="write a row per prediction to this new file")]
 Jsonl = Annotated[Path | None, typer.Option("--jsonl", help="write JSON lines to this new file")]

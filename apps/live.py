@@ -168,7 +168,7 @@ def open_source(choice: StreamChoice, wait_s: float) -> tuple[LslSource, dict[st
         )
     if choice.want_audio:
         requests.append(LslRequest(AUDIO, choice.audio, required=choice.audio is not None))
-    requests.append(LslRequest("markers", None, required=False))
+    requests.append(LslRequest("markers", choice.markers, required=choice.markers is not None))
     source = LslSource(requests, resolve_s=wait_s)
     bindings = source.open()
     if EEG not in bindings and AUDIO not in bindings:

@@ -7,8 +7,10 @@ A client that reads slowly is sent the newest, never a backlog: no more than fou
 it at any time (it confirms each, by the pong that every WebSocket client answers with), and what it was too
 slow for is skipped and counted. One that answers nothing for long is dropped.
 
-A browser lets any web site open a socket to this computer. So pages are let in only when they are files or
-come from this computer, or from an origin that was named; programs, which send no origin, always.
+A browser lets any web site open a socket to this computer. So pages are let in only when a server on this
+computer gave them out, or from an origin that was named; programs, which send no origin, always. A page
+that was opened as a file has the origin ``null``. Any site can borrow that one (in a sandboxed frame), so it
+has to be named too.
 """
 
 from __future__ import annotations
@@ -41,7 +43,7 @@ _PING_S: Final = 10.0
 _CLOSE_S: Final = 0.5
 _TRY_LATER: Final = 1013
 _NOT_ALLOWED: Final = 1008
-_LOCAL_ORIGIN = re.compile(r"file://|https?://(localhost|127\.0\.0\.1|\[::1\])(:[0-9]+)?")
+_LOCAL_ORIGIN = re.compile(r"https?://(localhost|127\.0\.0\.1|\[::1\])(:[0-9]+)?")
 
 _log = logging.getLogger("bci_stream.websocket")
 _log.addHandler(logging.NullHandler())  # strangers' failed handshakes are not this terminal's business
@@ -52,8 +54,7 @@ class WebSocketSink:
 
     Args:
         address: where to listen; port 0 takes a free one.
-        origins: web origins to let in besides this computer's own, such as ``https://lab.example``, or
-            ``null`` for the file pages of some browsers.
+        origins: web origins to let in besides this computer's own: ``https://lab.example``, ``null``.
 
     Raises:
         ConfigError: the port is taken, or the address is not this computer's.
@@ -156,7 +157,7 @@ class WebSocketSink:
         """Refuse a web page that comes from elsewhere."""
         for origin in request.headers.get_all("Origin"):
             if not (_LOCAL_ORIGIN.fullmatch(origin) or origin in self._origins):
-                text = f"pages from {origin} may not listen here; see the option --ws-origin\n"
+                text = f"pages from {origin} may not listen here; if you trust them: --ws-origin {origin}\n"
                 return connection.respond(http.HTTPStatus.FORBIDDEN, text)
         return None
 

@@ -57,7 +57,7 @@ class WholeFile:
 def check_free(path: Path, what: str = "file") -> None:
     """Raise ConfigError where something is already, or cannot be; only making the file settles it."""
     try:
-        if os.path.lexists(path):
+        if _is_there(path):
             raise taken(path, what)
         folder = next(parent for parent in path.absolute().parents if parent.exists())
         if not folder.is_dir():
@@ -65,7 +65,17 @@ def check_free(path: Path, what: str = "file") -> None:
         if not os.access(folder, os.W_OK | os.X_OK):
             raise ConfigError(f"cannot make {what} {path}: {folder} may not be written to")
     except (OSError, ValueError) as error:  # a name that is too long, a NUL
-        raise ConfigError(f"cannot make {what} {str(path)!r}: {error}") from error
+        reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
+        raise ConfigError(f"cannot make {what} {str(path)!r}: {reason}") from error
+
+
+def _is_there(path: Path) -> bool:
+    """Whether something has that name, even a link to nowhere."""
+    try:
+        path.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    return True
 
 
 def taken(path: Path, what: str) -> ConfigError:
