@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from apps.choice import StreamChoice
 from bci_stream.errors import StreamFormatError, StreamNotFoundError
 from bci_stream.messages import AUDIO, EEG, StreamInfo
+from bci_stream.sinks.xdf_headers import AS_BOUND
 from bci_stream.sources.binding import (
     Binding,
     bind_audio,
@@ -87,6 +88,8 @@ def _bind_eeg(recording: Recording, info: StreamInfo, choice: StreamChoice, note
 
 def _rate(recording: Recording, info: StreamInfo, notes: list[str]) -> float | None:
     """The rate to work with: nominal, or measured where nominal is missing or off."""
+    if AS_BOUND in info.xml:
+        return None  # the rate of the live session, which a replay keeps
     measured = recording.measure_sfreq(info.key)
     if info.sfreq == 0:
         notes.append(f"{info.name!r} declares no rate: measured {measured:.2f} Hz")

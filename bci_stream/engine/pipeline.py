@@ -330,6 +330,14 @@ class Pipeline:
                 self.markers.append(Marker(stream, t, self._marker_labels.pop(int(number))))
 
 
+def validity_s(settings: WindowSettings) -> float:
+    """How long after a window's end its prediction holds, in seconds.
+
+    By then the next one is there even if the clock had to close it, with one hop to spare.
+    """
+    return settings.lateness_s + _WALL_SLACK_S + 2 * settings.hop_s
+
+
 def _predictions(outcomes: Iterator[Outcome]) -> list[Prediction]:
     return [outcome.prediction for outcome in outcomes if outcome.prediction is not None]
 
@@ -345,4 +353,4 @@ def _decider(
     from bci_stream.engine.decide import Decider
 
     hop_n = {role: samples_per(settings.hop_s, plan.sfreq, "a hop") for role, plan in plans.items()}
-    return Decider(plans, hop_n, predictor, stopwatch)
+    return Decider(plans, hop_n, predictor, stopwatch, validity_s(settings))
