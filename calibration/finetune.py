@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from bci_stream.model.network import FusionNetwork
 from bci_stream.training.calibration_curve import n_known
-from bci_stream.training.evaluate import fit_temperature, main_pattern, patterns, score_sessions
+from bci_stream.training.evaluate import main_pattern, patterns, score_sessions
 from bci_stream.training.metrics import Floats, Interval, Ints, chance_level, interval
 from bci_stream.training.personal_head import Tempered, fit_tempered
 from bci_stream.training.sessions import UNLABELLED, Session
@@ -281,8 +281,8 @@ def _tempered(network: FusionNetwork, trials: Sequence[Session]) -> FusionNetwor
 
 
 def _only_tempered(network: FusionNetwork, trials: Sequence[Session]) -> FusionNetwork:
-    labels = torch.tensor([trial.label for trial in trials])
-    temperature = fit_temperature(torch.from_numpy(_log_probs(network, trials)), labels)
+    labels = np.array([trial.label for trial in trials], np.int64)
+    temperature = fit_tempered(_log_probs(network, trials), labels).temperature
     return with_temperature_and_prior(network, temperature, np.zeros(network.n_classes))
 
 

@@ -102,9 +102,8 @@ def walk(
     for step in range(1, settings.checkpoints[-1] + 1):
         if cancelled():
             return
-        loss = feed.loss(step)
-        for name, p in moving.items():
-            loss = loss + settings.pull * (p - anchor[name]).square().sum()
+        change = torch.stack([(p - anchor[name]).square().sum() for name, p in moving.items()])
+        loss = feed.loss(step) + settings.pull * change.sum()
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(list(moving.values()), 1.0)

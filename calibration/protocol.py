@@ -17,7 +17,7 @@ import numpy as np
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from bci_stream.messages import AUDIO, EEG
+from bci_stream.messages import AUDIO
 from calibration.errors import CalibrationError
 
 MAX_YAML_BYTES: Final = 200_000
@@ -63,7 +63,7 @@ class Protocol(_Part):
     key: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,40}$")]
     title: _Text
     instruction: _Text
-    modalities: tuple[Literal["eeg", "audio"], ...] = (EEG, AUDIO)
+    modalities: tuple[Literal["eeg", "audio"], ...] = ("eeg", "audio")
     classes: Annotated[tuple[_Text, ...], Field(min_length=2, max_length=20)]
     trials_per_class: Annotated[int, Field(ge=1, le=100)] = 6
     practice: Annotated[int, Field(ge=0, le=5)] = 1
