@@ -46,6 +46,7 @@ ALPHA: Final = 0.05
 _N_BLOCKS: Final = 3
 _FEWEST_KNOWN: Final = 3  # trials of each class, one for each inner block
 _N_DRAWS: Final = 10_000
+_CURVE_SHARES: Final = (0.0, 1 / 3, 2 / 3, 1.0)
 
 Report = Callable[[str, float], None]  #: what is being done, and the share that is done
 
@@ -92,6 +93,14 @@ class Answers:
         return -np.log(np.maximum(mine, 1e-12))
 
 
+class CurvePoint(NamedTuple):
+    """How the chosen rung does on the test trials after the first ``n_known`` calibrating trials."""
+
+    n_known: int
+    accuracy: float
+    ci: Interval
+
+
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """Base against calibrated on the test trials.
@@ -120,7 +129,10 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Calibrated:
-    """The outcome. ``known``, ``test``: numbers of the trials; ``labels``: of the test trials."""
+    """The outcome. ``known``, ``test``: numbers of the trials; ``labels``: of the test trials.
+
+    ``curve``: would more trials help? It is reported and decides nothing.
+    """
 
     network: FusionNetwork
     base: FusionNetwork
@@ -132,6 +144,7 @@ class Calibrated:
     labels: Ints
     base_answers: Answers
     answers: Answers
+    curve: tuple[CurvePoint, ...]
 
 
 def split_in_time(trials: Sequence[Session], classes: Sequence[str]) -> tuple[list[Session], list[Session]]:
@@ -183,6 +196,7 @@ def calibrate(
         chosen = choose(candidates, settings.rungs)
         report(f"fitting: {chosen.rung}", 0.9)
         network = _fit(base, chosen, known, settings, cancelled)
+        curve = _curve(base, network, chosen, known, test, settings, cancelled)
     if cancelled():
         raise CalibrationError("the fine-tune was cancelled; the recording is kept, and nothing was changed")
     labels = np.array([trial.label for trial in test], np.int64)
@@ -202,6 +216,7 @@ def calibrate(
         labels,
         before,
         after,
+        curve,
     )
 
 
@@ -272,6 +287,30 @@ def _fit(
 ) -> FusionNetwork:
     stages = dict(_stages(base, chosen.rung, known, settings, cancelled))
     return stages.get(chosen.n_steps, base)
+
+
+def _curve(
+    base: FusionNetwork,
+    network: FusionNetwork,
+    chosen: Candidate,
+    known: Sequence[Session],
+    test: Sequence[Session],
+    settings: FinetuneSettings,
+    cancelled: Cancelled,
+) -> tuple[CurvePoint, ...]:
+    labels = np.array([trial.label for trial in test], np.int64)
+    points = []
+    for share in _CURVE_SHARES:
+        n = round(share * len(known))
+        if n == 0:
+            one = base
+        elif n == len(known):
+            one = network
+        else:
+            one = _fit(base, chosen, known[:n], settings, cancelled)
+        right = answers_of(one, test).right(labels, main_pattern(base.modalities))
+        points.append(CurvePoint(n, float(right.mean()), over_trials(right)))
+    return tuple(points)
 
 
 def _tempered(network: FusionNetwork, trials: Sequence[Session]) -> FusionNetwork:

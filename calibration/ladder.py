@@ -213,7 +213,7 @@ def with_temperature_and_prior(base: FusionNetwork, temperature: float, bias: np
         network.temperatures[0] *= temperature
         last = None if network.fusion.gives_probs else _last_linear(network.classifier)
         if last is not None:
-            last.bias += network.temperatures[0] * torch.from_numpy(bias).to(last.bias.dtype)
+            last.bias.add_(network.temperatures[0] * torch.from_numpy(bias).to(last.bias.dtype))
     return network.eval()
 
 
