@@ -10,10 +10,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
+import safetensors.torch
 
+from bci_stream.model.archive import sha256_hex
 from bci_stream.model.bundle import Bundle, export_bundle
 from bci_stream.model.contract import Contract, Training
+from bci_stream.model.network import FusionNetwork
 from bci_stream.training.folders import new_folder
 from bci_stream.training.sessions import data_sha256
 from calibration.errors import ProfileError
@@ -86,6 +88,7 @@ def _kept(
     model = Model(
         number=number,
         sha256=sha256,
+        weights_sha256=weights_sha256(found.network),
         base_sha256=base.sha256,
         created=created,
         rung=found.chosen.rung,
@@ -118,7 +121,7 @@ def _contract(base: Bundle, trials: PersonTrials, found: Calibrated, created: st
     return base.contract.model_copy(update=changed)
 
 
-def same_weights(one: Calibrated, other: Calibrated) -> bool:
-    """Whether two calibrations gave the very same network, to the bit."""
-    a, b = one.network.state_dict(), other.network.state_dict()
-    return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
+def weights_sha256(network: FusionNetwork) -> str:
+    """Of every weight and buffer: equal networks, to the bit, have equal ones."""
+    weights = {name: tensor.detach().contiguous() for name, tensor in sorted(network.state_dict().items())}
+    return sha256_hex(safetensors.torch.save(weights))

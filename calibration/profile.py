@@ -42,11 +42,15 @@ _Short = Annotated[str, Field(max_length=500)]
 
 
 class Model(BaseModel):
-    """One calibrated bundle. ``number``: of its file. ``base_sha256``: of the bundle it came from."""
+    """One calibrated bundle. ``number``: of its file. ``base_sha256``: of the bundle it came from.
+
+    ``weights_sha256``: of the weights alone; equal recordings give equal ones.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     number: Annotated[int, Field(ge=1, le=9999)]
     sha256: _Short
+    weights_sha256: _Short
     base_sha256: _Short
     created: _Short
     rung: _Short
