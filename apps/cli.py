@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from apps import cli_evaluate, cli_record, cli_search
+from apps import cli_calibrate, cli_evaluate, cli_record, cli_search
 from apps import cli_outputs as options
 from apps.cli_device import BrainFlow, BrainFlowFile, BrainFlowParam, FieldTrip, SerialPort
 from apps.cli_training import register
@@ -332,6 +332,7 @@ register(app)
 cli_evaluate.register(app)
 cli_record.register(app)
 cli_search.register(app)
+cli_calibrate.register(app)
 
 
 def script(command: str) -> None:
