@@ -9,7 +9,8 @@ from typing import Annotated
 
 import typer
 
-from apps import cli_evaluate, cli_record, cli_search
+from apps import cli_devices, cli_evaluate, cli_record, cli_search
+from apps.cli_devices import Device
 from apps.cli_training import register
 from apps.console import fail
 from bci_stream.errors import BciStreamError
@@ -96,6 +97,7 @@ def replay(
     channels: Channels = None,
     pick: Pick = None,
     unit: Unit = None,
+    device: Device = None,
     bundle: BundlePath = None,
     fit: Fit = "exact",
     no_model: NoModel = False,
@@ -135,7 +137,7 @@ def replay(
             t_from_s=start,
             t_to_s=stop,
             streams=StreamChoice(
-                eeg, audio, not no_eeg, not no_audio, names_of(channels), names_of(pick), unit
+                eeg, audio, not no_eeg, not no_audio, names_of(channels), names_of(pick), unit, device=device
             ),
             model=ModelChoice(None if no_model else bundle, not no_model, fit, trust, mains, window, hop),
             lateness_s=lateness,
@@ -159,6 +161,7 @@ def live(
     channels: Channels = None,
     pick: Pick = None,
     unit: Unit = None,
+    device: Device = None,
     bundle: BundlePath = None,
     fit: Fit = "exact",
     no_model: NoModel = False,
@@ -184,7 +187,7 @@ def live(
     command.run(
         command.LiveOptions(
             streams=StreamChoice(
-                eeg, audio, not no_eeg, not no_audio, names_of(channels), names_of(pick), unit
+                eeg, audio, not no_eeg, not no_audio, names_of(channels), names_of(pick), unit, device=device
             ),
             model=ModelChoice(None if no_model else bundle, not no_model, fit, trust, mains, window, hop),
             seconds=seconds,
@@ -297,6 +300,7 @@ def version() -> None:
 
 
 register(app)
+cli_devices.register(app)
 cli_evaluate.register(app)
 cli_record.register(app)
 cli_search.register(app)

@@ -117,7 +117,7 @@ def open_source(choice: StreamChoice, wait_s: float) -> tuple[LslSource, dict[st
     """Find and open the chosen streams; at least one of EEG and audio must be there."""
     from bci_stream.sources.lsl import LslRequest, LslSource
 
-    requests = []
+    requests, catalogue = [], choice.catalogue()
     if choice.want_eeg:
         requests.append(
             LslRequest(
@@ -127,10 +127,13 @@ def open_source(choice: StreamChoice, wait_s: float) -> tuple[LslSource, dict[st
                 channels=choice.channels,
                 pick=choice.pick,
                 unit=choice.unit,
+                catalogue=catalogue,
             )
         )
     if choice.want_audio:
-        requests.append(LslRequest(AUDIO, choice.audio, required=choice.audio is not None))
+        requests.append(
+            LslRequest(AUDIO, choice.audio, required=choice.audio is not None, catalogue=catalogue)
+        )
     requests.append(LslRequest("markers", None, required=False))
     source = LslSource(requests, resolve_s=wait_s)
     bindings = source.open()
