@@ -53,8 +53,9 @@ class Catalogue:
 
     def get(self, name: str) -> DeviceProfile:
         """The profile of a name. Raises ConfigError that names the nearest ones."""
+        wanted = name.strip().casefold().replace("_", "-")
         for profile in self.profiles:
-            if profile.name == name.strip().casefold():
+            if profile.name.replace("_", "-") == wanted:
                 return profile
         raise ConfigError(f"no device {name!r}{_hint(name, self.names)}; see `bci-stream devices`")
 
@@ -104,17 +105,19 @@ def builtin_profiles() -> tuple[DeviceProfile, ...]:
 
 def builtin_file() -> Path:
     """``devices.yaml`` at the top of a checkout, or where an installed package has put it."""
-    beside = Path(__file__).resolve().parents[2] / FILE_NAME
-    if beside.is_file():
-        return beside
-    try:
-        installed = [Path(str(f.locate())) for f in files("bci-stream") or () if f.name == FILE_NAME]
-    except PackageNotFoundError:
-        installed = []
-    for path in installed:
+    above = Path(__file__).resolve().parents[2]
+    for path in (above / FILE_NAME, above / "share" / "bci_stream" / FILE_NAME, *_installed_files()):
         if path.is_file():
             return path
     raise ConfigError(f"{FILE_NAME} is missing from this installation: install bci-stream again")
+
+
+def _installed_files() -> list[Path]:
+    """Where the installer says that it put the file: under the environment's own ``share``."""
+    try:
+        return [Path(str(f.locate())) for f in files("bci-stream") or () if f.name == FILE_NAME]
+    except PackageNotFoundError:
+        return []
 
 
 def with_user_profiles(builtin: Sequence[DeviceProfile], path: Path) -> tuple[DeviceProfile, ...]:
@@ -158,7 +161,9 @@ def _named(document: Document, name: str, profile: DeviceProfile) -> DeviceProfi
 
 def _worded(document: Document, errors: Sequence[ErrorDetails]) -> str:
     """The first thing that is wrong, and how many more are."""
-    first = errors[0]
+    first = min(
+        errors, key=lambda error: error["type"] != "extra_forbidden"
+    )  # a misspelt key is also missing
     place: Place = tuple(part for part in first["loc"] if part != "[key]")
     key = ".".join(str(part) for part in place) or "the file"
     more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""

@@ -18,6 +18,7 @@ from bci_stream.messages import StreamInfo
 
 _EXACT, _PATTERN, _LABELS, _SHAPE, _KIND = 8, 6, 6, 3, 1
 _SAME_RATE: Final = 1e-3
+_DEPTH: Final = 6
 _RECORDED: Final = (
     "bci_stream/recorded"  # in the header of what we recorded bound: no device's header any more
 )
@@ -121,12 +122,13 @@ def _desc(xml: str) -> Mapping[str, str]:
     except (ParseError, ValueError):
         return {}
     desc = root.find("desc") if root is not None else None
-    return dict(_texts(desc, "")) if desc is not None else {}
+    return dict(_texts(desc, "", _DEPTH)) if desc is not None else {}
 
 
-def _texts(element: Element, above: str) -> Iterator[tuple[str, str]]:
+def _texts(element: Element, above: str, depth: int) -> Iterator[tuple[str, str]]:
     """(path, text), the first of each path last, so that it stays in a dict."""
     for child in reversed(element):
         path = f"{above}{child.tag}"
-        yield from _texts(child, f"{path}/")
+        if depth > 1:  # a header can be nested as deep as it is long
+            yield from _texts(child, f"{path}/", depth - 1)
         yield path, (child.text or "").strip()

@@ -137,7 +137,7 @@ def bind_eeg(
     """
     rate = _rate(info, EEG, sfreq)
     profile = match.profile if match is not None else None
-    notes = [_recognised(info, match)] if match is not None else []
+    notes = [_recognised(info, match, rate)] if match is not None else []
     names = name_columns(info, channels, profile, notes)
     picks = pick_columns(info, names, pick, profile, notes)
     scale = scale_columns(info, picks, unit, profile, notes)
@@ -209,15 +209,16 @@ def _rate(info: StreamInfo, role: str, sfreq: float | None) -> float:
     return rate
 
 
-def _recognised(info: StreamInfo, match: Match) -> str:
+def _recognised(info: StreamInfo, match: Match, rate: float) -> str:
     """Which device it is, by what, and what there is to say of it."""
     profile = match.profile
     doubts = [] if profile.verified else ["this profile was not verified on a device"]
     if profile.role != EEG:
         doubts.append("which is no EEG by its profile")
-    if not profile.has_rate(info.sfreq) and info.sfreq:
-        rates = " or ".join(f"{rate:g}" for rate in profile.sfreq)
-        doubts.append(f"it declares {info.sfreq:g} Hz, the device has {rates} Hz")
+    if not profile.has_rate(info.sfreq or rate):
+        usual = " or ".join(f"{known:g}" for known in profile.sfreq)
+        said = f"declares {info.sfreq:g}" if info.sfreq else f"runs at {rate:g}"
+        doubts.append(f"it {said} Hz, the device has {usual} Hz")
     reference = [f"reference {profile.reference}"] if profile.reference else []
     more = "; ".join([*reference, *([profile.note] if profile.note else []), *doubts])
     return f"{info.name!r} is taken as {profile.label} ({match.words})" + (f": {more}" if more else "")
