@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bci_stream.devices import Catalogue, load_catalogue
 from bci_stream.engine.plan import (
     MAINS_HZ,
     StreamPlan,
@@ -41,10 +42,15 @@ class StreamChoice:
     pick: tuple[str, ...] | None = None
     unit: str | None = None
     markers: str | None = None
+    device: str | None = None
 
     def __post_init__(self) -> None:
         if not (self.want_eeg or self.want_audio):
             raise ConfigError("--no-eeg with --no-audio leaves nothing to look at: drop one of them")
+
+    def catalogue(self) -> Catalogue:
+        """The profiles to recognise streams by. Raises ConfigError: unknown device, file that is wrong."""
+        return load_catalogue(self.device)
 
 
 @dataclass(frozen=True, slots=True)

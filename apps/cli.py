@@ -9,9 +9,10 @@ from typing import Annotated
 
 import typer
 
-from apps import cli_calibrate, cli_evaluate, cli_record, cli_search
+from apps import cli_calibrate, cli_devices, cli_evaluate, cli_record, cli_search
 from apps import cli_outputs as options
 from apps.cli_device import BrainFlow, BrainFlowFile, BrainFlowParam, FieldTrip, SerialPort
+from apps.cli_devices import Device
 from apps.cli_training import register
 from apps.console import fail
 from bci_stream.errors import BciStreamError
@@ -105,6 +106,7 @@ def replay(
     channels: Channels = None,
     pick: Pick = None,
     unit: Unit = None,
+    device: Device = None,
     bundle: BundlePath = None,
     fit: Fit = None,
     no_model: NoModel = False,
@@ -145,7 +147,7 @@ def replay(
             t_from_s=start,
             t_to_s=stop,
             streams=StreamChoice(
-                eeg, audio, not no_eeg, not no_audio, names_of(channels), names_of(pick), unit
+                eeg, audio, not no_eeg, not no_audio, names_of(channels), names_of(pick), unit, device=device
             ),
             model=ModelChoice(None if no_model else bundle, not no_model, fit, trust, mains, window, hop),
             lateness_s=lateness,
@@ -170,6 +172,7 @@ def live(
     channels: Channels = None,
     pick: Pick = None,
     unit: Unit = None,
+    device: Device = None,
     bundle: BundlePath = None,
     fit: Fit = None,
     no_model: NoModel = False,
@@ -214,7 +217,15 @@ def live(
     command.run(
         command.LiveOptions(
             streams=StreamChoice(
-                eeg, audio, not no_eeg, not no_audio, names_of(channels), names_of(pick), unit, markers
+                eeg,
+                audio,
+                not no_eeg,
+                not no_audio,
+                names_of(channels),
+                names_of(pick),
+                unit,
+                markers,
+                device,
             ),
             model=ModelChoice(None if no_model else bundle, not no_model, fit, trust, mains, window, hop),
             seconds=seconds,
@@ -329,6 +340,7 @@ def version() -> None:
 
 
 register(app)
+cli_devices.register(app)
 cli_evaluate.register(app)
 cli_record.register(app)
 cli_search.register(app)

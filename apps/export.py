@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 from apps.choice import StreamChoice
 from apps.console import say, warn, write_line
+from apps.recording import find_recorded
 from bci_stream.errors import ConfigError, RecordingError, StreamNotFoundError
 from bci_stream.messages import EEG
 from bci_stream.sinks.bids_name import BidsName, parse
-from bci_stream.sources.binding import Binding, bind_eeg, describe_stream, find_stream, looks_like_eeg
+from bci_stream.sources.binding import Binding, bind_eeg, describe_stream
 from bci_stream.sources.mne_raw import import_mne, to_raw
 from bci_stream.sources.recordings import Recording, open_recording
 
@@ -105,17 +106,13 @@ def _bids_name(options: ExportOptions) -> BidsName:
 
 
 def _bound(recording: Recording, choice: StreamChoice) -> Binding:
-    if choice.eeg is not None:
-        info = find_stream(recording.streams, EEG, choice.eeg)
-    else:
-        alike = [info for info in recording.streams if looks_like_eeg(info)]
-        full = [info for info in alike if recording.summary(info.key).n_samples]
-        if not full:
-            listing = "; ".join(describe_stream(info) for info in recording.streams)
-            raise StreamNotFoundError(
-                f"the recording has no EEG with samples; found {listing}; choose with --eeg"
-            )
-        info = find_stream(full, EEG)
+    catalogue, notes = choice.catalogue(), list[str]()
+    info = find_recorded(recording, EEG, choice.eeg, catalogue, notes)
+    if info is None:
+        listing = "; ".join(describe_stream(info) for info in recording.streams)
+        raise StreamNotFoundError(
+            f"the recording has no EEG with samples; found {listing}; choose with --eeg"
+        )
     measured = recording.measure_sfreq(info.key)
     off = not info.sfreq or abs(measured / info.sfreq - 1) > _RATE_OFF
     if off:
@@ -129,6 +126,7 @@ def _bound(recording: Recording, choice: StreamChoice) -> Binding:
         pick=choice.pick,
         unit=choice.unit,
         sfreq=measured if off else None,
+        match=catalogue.binding_match(info),
     )
 
 

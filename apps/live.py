@@ -168,7 +168,7 @@ def open_source(
         return open_device(device, choice)
     from bci_stream.sources.lsl import LslRequest, LslSource
 
-    requests = []
+    requests, catalogue = [], choice.catalogue()
     if choice.want_eeg:
         requests.append(
             LslRequest(
@@ -178,10 +178,13 @@ def open_source(
                 channels=choice.channels,
                 pick=choice.pick,
                 unit=choice.unit,
+                catalogue=catalogue,
             )
         )
     if choice.want_audio:
-        requests.append(LslRequest(AUDIO, choice.audio, required=choice.audio is not None))
+        requests.append(
+            LslRequest(AUDIO, choice.audio, required=choice.audio is not None, catalogue=catalogue)
+        )
     requests.append(LslRequest("markers", choice.markers, required=choice.markers is not None))
     source = LslSource(requests, resolve_s=wait_s)
     bindings = source.open()

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from apps.choice import StreamChoice
+from bci_stream.devices import Catalogue, Match
 from bci_stream.errors import StreamFormatError, StreamNotFoundError
 from bci_stream.messages import AUDIO, EEG, StreamInfo
 from bci_stream.sinks.xdf_headers import AS_BOUND
@@ -15,8 +15,7 @@ from bci_stream.sources.binding import (
     bind_eeg,
     describe_stream,
     find_stream,
-    looks_like_audio,
-    looks_like_eeg,
+    looks_like,
     looks_like_markers,
 )
 from bci_stream.sources.recordings import Recording
@@ -44,14 +43,17 @@ def bind_recording(recording: Recording, choice: StreamChoice, *, any_numeric: b
     """
     notes: list[str] = []
     bindings: dict[str, Binding] = {}
+    catalogue = choice.catalogue()
     if choice.want_eeg:
-        info = _one(recording, EEG, choice.eeg, looks_like_eeg, notes)
+        info = find_recorded(recording, EEG, choice.eeg, catalogue, notes)
         if info is not None:
-            bindings[EEG] = _bind_eeg(recording, info, choice, notes)
+            match = catalogue.binding_match(info)
+            bindings[EEG] = _bind_eeg(recording, info, choice, match, notes)
     if choice.want_audio:
-        info = _one(recording, AUDIO, choice.audio, looks_like_audio, notes)
+        info = find_recorded(recording, AUDIO, choice.audio, catalogue, notes)
         if info is not None:
-            bindings[AUDIO] = bind_audio(info, sfreq=_rate(recording, info, notes))
+            rate_hz = _rate(recording, info, notes)
+            bindings[AUDIO] = bind_audio(info, sfreq=rate_hz, match=catalogue.match(info))
     if not bindings and any_numeric and choice.want_eeg:
         bindings[EEG] = _bind_anything(recording, notes)
     if not bindings:
@@ -65,25 +67,25 @@ def bind_recording(recording: Recording, choice: StreamChoice, *, any_numeric: b
     return BoundRecording(bindings, markers, tuple(notes))
 
 
-def _one(
-    recording: Recording,
-    role: str,
-    query: str | None,
-    looks: Callable[[StreamInfo], bool],
-    notes: list[str],
+def find_recorded(
+    recording: Recording, role: str, query: str | None, catalogue: Catalogue, notes: list[str]
 ) -> StreamInfo | None:
     """The stream for a role, or None where the recording has none and nobody asked for one."""
     if query is not None:
-        return find_stream(recording.streams, role, query)
-    alike = [info for info in recording.streams if looks(info)]
+        return find_stream(recording.streams, role, query, catalogue)
+    alike = [info for info in recording.streams if looks_like(info, role, catalogue)]
     full = [info for info in alike if recording.summary(info.key).n_samples]
     notes += [f"{describe_stream(info)} is empty: left out" for info in alike if info not in full]
-    return find_stream(full, role) if full else None
+    return find_stream(full, role, None, catalogue) if full else None
 
 
-def _bind_eeg(recording: Recording, info: StreamInfo, choice: StreamChoice, notes: list[str]) -> Binding:
+def _bind_eeg(
+    recording: Recording, info: StreamInfo, choice: StreamChoice, match: Match | None, notes: list[str]
+) -> Binding:
     rate = _rate(recording, info, notes)
-    return bind_eeg(info, channels=choice.channels, pick=choice.pick, unit=choice.unit, sfreq=rate)
+    return bind_eeg(
+        info, channels=choice.channels, pick=choice.pick, unit=choice.unit, sfreq=rate, match=match
+    )
 
 
 def _rate(recording: Recording, info: StreamInfo, notes: list[str]) -> float | None:

@@ -59,11 +59,15 @@ class StreamInfo:
 
 @dataclass(frozen=True, slots=True)
 class StreamSpec:
-    """What a bound stream delivers to the core: its role, channels in order, and nominal rate (Hz)."""
+    """What a bound stream delivers to the core: its role, channels in order, and nominal rate (Hz).
+
+    ``rail_uv``: (low, high) beyond which its converter cannot go, where that is known.
+    """
 
     role: str
     ch_names: tuple[str, ...]
     sfreq: float
+    rail_uv: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -70,6 +70,8 @@ def as_bound(info: StreamInfo, spec: StreamSpec) -> RecordedStream:
         channel_format=info.dtype,
         nominal_srate=repr(info.sfreq),
     )
+    if spec.rail_uv is not None:  # so that a replay marks the very same samples
+        _set(before, rail_uv=f"{spec.rail_uv[0]!r} {spec.rail_uv[1]!r}")
     _set(
         root, channel_count=str(len(spec.ch_names)), channel_format="float32", nominal_srate=_rate(spec.sfreq)
     )

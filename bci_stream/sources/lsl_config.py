@@ -9,6 +9,8 @@ from bci_stream.errors import ConfigError
 
 Scope = Literal["machine", "link", "site", "organization", "global"]
 
+_N_PORTS: Final = 256
+
 #: liblsl's file format knows no quoting, so an id may hold nothing that could end a line or a value.
 _SESSION_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 
@@ -34,6 +36,12 @@ def lsl_config_text(session_id: str, scope: Scope = "machine") -> str:
         )
     if scope not in get_args(Scope):
         raise ConfigError(f"the LSL scope must be one of {', '.join(get_args(Scope))}; got {scope!r}")
-    # Multicast alone does not reach every outlet of a machine from an older liblsl; a direct question does.
-    peers = "KnownPeers = {127.0.0.1}\n" if scope == "machine" else ""
-    return f"[lab]\n{peers}SessionID = {session_id}\n[multicast]\nResolveScope = {scope}\n[log]\nlevel = -3\n"
+    # Multicast alone does not reach every outlet of a machine; a direct question does, on the ports that are
+    # asked. liblsl asks 32, and an outlet beyond them, on a machine with many streams, would never be found.
+    own = scope == "machine"
+    peers = "KnownPeers = {127.0.0.1}\n" if own else ""
+    ports = f"[ports]\nPortRange = {_N_PORTS}\n" if own else ""
+    return (
+        f"[lab]\n{peers}SessionID = {session_id}\n{ports}[multicast]\nResolveScope = {scope}\n"
+        "[log]\nlevel = -3\n"
+    )

@@ -9,6 +9,7 @@ from typing import Final
 
 import numpy as np
 
+from bci_stream.devices import load_catalogue
 from bci_stream.errors import BciStreamError, ConfigError, CorpusError
 from bci_stream.messages import AUDIO, EEG, Chunk, ClockOffset, FloatArray, Marker, TimeArray
 from bci_stream.sources.binding import (
@@ -74,11 +75,12 @@ def header(path: Path, marks: TrialMarks) -> tuple[Path, tuple[str, ...], tuple[
 
 
 def _bindings(recording: Recording, marks: TrialMarks) -> dict[str, Binding]:
-    bound = {}
+    bound, catalogue = {}, load_catalogue()  # as a live session would bind them
     if EEG in marks.modalities:
-        bound[EEG] = bind_eeg(find_stream(recording.streams, EEG, marks.eeg))
+        info = find_stream(recording.streams, EEG, marks.eeg, catalogue)
+        bound[EEG] = bind_eeg(info, match=catalogue.match(info))
     if AUDIO in marks.modalities:
-        bound[AUDIO] = bind_audio(find_stream(recording.streams, AUDIO, marks.audio))
+        bound[AUDIO] = bind_audio(find_stream(recording.streams, AUDIO, marks.audio, catalogue))
     return bound
 
 
