@@ -47,7 +47,7 @@ def bind_recording(recording: Recording, choice: StreamChoice, *, any_numeric: b
     if choice.want_eeg:
         info = find_recorded(recording, EEG, choice.eeg, catalogue, notes)
         if info is not None:
-            match = catalogue.binding_match(info)
+            match = None if AS_BOUND in info.xml else catalogue.binding_match(info)  # once is enough
             bindings[EEG] = _bind_eeg(recording, info, choice, match, notes)
     if choice.want_audio:
         info = find_recorded(recording, AUDIO, choice.audio, catalogue, notes)
