@@ -7,16 +7,14 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from apps.choice import ModelChoice, Prepared, StreamChoice, load_model, prepare
+from apps.choice import ModelChoice, Prepared, StreamChoice
 from apps.console import err, out, warn
 from bci_stream.engine.pipeline import Outcome, Pipeline
 from bci_stream.engine.session import Session, Snapshot
-from bci_stream.engine.warm import warm_up
 from bci_stream.errors import StreamError, StreamNotFoundError
 from bci_stream.messages import AUDIO, EEG
 from bci_stream.sinks.base import SinkRunner
@@ -28,7 +26,6 @@ if TYPE_CHECKING:
     from bci_stream.sources.lsl import LslSource
 
 _REDRAW_S = 0.1
-_STALE_S = 1.0  # windows older than this, with newer ones due, are not fused
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,39 +66,22 @@ def run(options: LiveOptions) -> None:
 
 def run_live(options: LiveOptions, on_outcome: Callable[[Outcome], None] | None = None) -> Finished:
     """One live session from resolving to the last prediction."""
-    import pylsl
+    from apps.live_run import open_run
 
-    configure(options.scope, options.session_id)
-    with ThreadPoolExecutor(1) as pool:  # the model loads while the streams are looked for
-        loading = pool.submit(load_model, options.model)
-        source, bindings = open_source(options.streams, options.wait_s)
+    live = open_run(options, on_outcome)
     try:
-        bundle = loading.result()
-        specs = {role: b.spec for role, b in bindings.items() if role in (EEG, AUDIO)}
-        prepared = prepare(options.model, bundle, specs, options.lateness_s)
-        for binding in bindings.values():
-            for note in binding.notes:
-                warn(note)
-        warm_up(prepared.plans, prepared.settings)
-        pipeline = Pipeline(
-            prepared.plans,
-            prepared.settings,
-            prepared.predictor,
-            stopwatch=pylsl.local_clock,
-            stale_after_s=_STALE_S,
-        )
-        sinks = _sinks(options, prepared)
-        session = Session(source, pipeline, sinks, pylsl.local_clock, on_outcome)
-        _watch(session, source, options, prepared)
+        for note in live.notes:
+            warn(note)
+        _watch(live.session, live.source, options, live.prepared)
     finally:
-        source.close()
-    for sink in sinks:
-        sink.close()
+        live.close()
+    for sink in live.sinks:
         if sink.error:
             warn(sink.error)
-    snapshot = session.snapshot()
-    header = bindings[EEG].info.xml if EEG in bindings else ""
-    return Finished(pipeline, session, snapshot, summary_rows(session, snapshot, source), header)
+    snapshot = live.session.snapshot()
+    header = live.bindings[EEG].info.xml if EEG in live.bindings else ""
+    rows = summary_rows(live.session, snapshot, live.source)
+    return Finished(live.pipeline, live.session, snapshot, rows, header)
 
 
 def configure(scope: str | None, session_id: str | None) -> None:

@@ -16,7 +16,7 @@ from bci_stream.messages import AUDIO, EEG
 from bci_stream.sinks.bids_name import BidsName
 from bci_stream.sinks.xdf import RecorderStatus, XdfRecorder
 from bci_stream.sinks.xdf_file import check_free
-from bci_stream.sinks.xdf_headers import as_bound, as_markers, prediction_streams
+from bci_stream.sinks.xdf_headers import RecordedStream, as_bound, as_markers, prediction_streams
 from bci_stream.sinks.xdf_recovery import finish_all
 from bci_stream.sinks.xdf_session import (
     EventSource,
@@ -247,14 +247,22 @@ def record_live(
     """
     path = destination.path()
     finish_earlier(destination.root)
+    recorder = XdfRecorder(path, recorded_streams(bindings, prepared, audio=audio))
+    roles = [role for role in bindings if role in (EEG, AUDIO)]
+    return LiveRecording(recorder, RecordedSource(source, recorder), RecordingSink(recorder, roles))
+
+
+def recorded_streams(
+    bindings: Mapping[str, Binding], prepared: Prepared, *, audio: bool
+) -> list[RecordedStream]:
+    """What a recording of a live session holds; the voice only when ``audio``."""
     bound = [
         as_bound(b.info, b.spec) for role, b in bindings.items() if role == EEG or (role == AUDIO and audio)
     ]
     markers = [as_markers(role, b.info) for role, b in bindings.items() if role not in (EEG, AUDIO)]
     roles = [role for role in bindings if role in (EEG, AUDIO)]
     own = prediction_streams("bci-stream", _classes(prepared), roles, session_facts(prepared, roles))
-    recorder = XdfRecorder(path, [*bound, *markers, *own])
-    return LiveRecording(recorder, RecordedSource(source, recorder), RecordingSink(recorder, roles))
+    return [*bound, *markers, *own]
 
 
 def session_facts(prepared: Prepared, roles: Sequence[str]) -> dict[str, str]:

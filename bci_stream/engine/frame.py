@@ -97,8 +97,8 @@ class PredictionHistory:
     """The last minutes of predictions, oldest first.
 
     ``t_end``: (n,). ``probs``: (n, K), NaN where nothing was said. ``decision``: (n,) index of the class
-    after hysteresis, -1 for none. ``gate``: (n,) weight of the voice, NaN where the mode has none. ``heads``: by
-    modality, (n, K) probabilities.
+    after hysteresis, -1 for none. ``gate``: (n,) weight of the voice, NaN where the mode has none.
+    ``heads``: by modality, (n, K) probabilities.
     """
 
     classes: tuple[str, ...]
@@ -140,9 +140,10 @@ class Recording:
 class Frame:
     """The session as it stands.
 
-    ``state``: "starting", "running", "paused", "stopped" or "failed". ``t0_s``: local time at which the session's
-    time is 0. ``now_s``: local time of this picture. ``traces``: raw signals by role, at the device's rate;
-    ``model_traces``: the same as the model sees them. ``window``: ``(t_start, t_end)`` of the newest window.
+    ``state``: "starting", "running", "paused", "stopped" or "failed". ``t0_s``: local time at which the
+    session's time is 0. ``now_s``: local time of this picture; a view draws no row after it. ``traces``: raw
+    signals by role, at the device's rate; ``model_traces``: the same as the model sees them. ``window``:
+    ``(t_start, t_end)`` of the newest window.
     """
 
     state: str
