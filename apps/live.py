@@ -66,9 +66,9 @@ def run(options: LiveOptions) -> None:
 
 def run_live(options: LiveOptions, on_outcome: Callable[[Outcome], None] | None = None) -> Finished:
     """One live session from resolving to the last prediction."""
-    from apps.live_run import open_run
+    from apps.live_run import LiveRun, open_run
 
-    live = open_run(options, on_outcome)
+    live = open_run(options, on_outcome, kind=LiveRun)
     try:
         for note in live.notes:
             warn(note)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from apps.choice import Prepared, load_model, prepare
 from bci_stream.engine.frame import Frame, Recording
@@ -223,15 +223,19 @@ class LiveRun:
         self.monitor.log.add(self.clock() - self.monitor.t0_s, level, "recording", words)
 
 
+RunType = TypeVar("RunType", bound=LiveRun)
+
+
 def open_run(
     options: LiveOptions,
     on_outcome: Callable[[Outcome], None] | None = None,
     *,
+    kind: type[RunType],
     smooth: bool = False,
-) -> LiveRun:
+) -> RunType:
     """Find the streams and make a session of them, not yet started.
 
-    ``smooth``: for a view that shows samples as they come. Raises BciStreamError for what cannot start.
+    ``kind``: what is made. ``smooth``: for a view that shows samples as they come. Raises BciStreamError for what cannot start.
     """
     import pylsl
 
@@ -247,49 +251,67 @@ def open_run(
         prepared = prepare(options.model, bundle, specs, options.lateness_s)
         notes = tuple(note for binding in bindings.values() for note in binding.notes)
         warm_up(prepared.plans, prepared.settings)
-        return _assembled(options, source, bindings, prepared, notes, on_outcome, smooth, pylsl.local_clock)
+        parts = _Parts(options, source, bindings, prepared, notes)
+        return parts.run(on_outcome, smooth, pylsl.local_clock, kind)
     except BaseException:
         source.close()
         raise
 
 
-def _assembled(
-    options: LiveOptions,
-    source: LslSource,
-    bindings: dict[str, Binding],
-    prepared: Prepared,
-    notes: tuple[str, ...],
-    on_outcome: Callable[[Outcome], None] | None,
-    smooth: bool,
-    clock: Callable[[], float],
-) -> LiveRun:
-    from apps.live import _sinks
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    options: LiveOptions
+    source: LslSource
+    bindings: dict[str, Binding]
+    prepared: Prepared
+    notes: tuple[str, ...]
 
-    pipeline = Pipeline(
-        prepared.plans, prepared.settings, prepared.predictor, stopwatch=clock, stale_after_s=STALE_S
-    )
-    switch, marked = RecorderSwitch(), _MarkedSource(source)
-    recorder = cast("XdfRecorder", switch)
-    roles = [role for role in bindings if role in (EEG, AUDIO)]
-    monitor = Monitor(pipeline, _subject(bindings, prepared, source), clock())
-    sinks = _sinks(options, prepared)
+    def run(
+        self,
+        on_outcome: Callable[[Outcome], None] | None,
+        smooth: bool,
+        clock: Callable[[], float],
+        kind: type[RunType],
+    ) -> RunType:
+        from apps.live import _sinks
 
-    def take(outcome: Outcome) -> None:
-        monitor.on_outcome(outcome)
-        if on_outcome is not None:
-            on_outcome(outcome)
+        prepared = self.prepared
+        pipeline = Pipeline(
+            prepared.plans, prepared.settings, prepared.predictor, stopwatch=clock, stale_after_s=STALE_S
+        )
+        switch, marked = RecorderSwitch(), _MarkedSource(self.source)
+        recorder = cast("XdfRecorder", switch)
+        roles = [role for role in self.bindings if role in (EEG, AUDIO)]
+        monitor = Monitor(pipeline, _subject(self.bindings, prepared, self.source), clock())
+        sinks = _sinks(self.options, prepared)
 
-    session = Session(
-        RecordedSource(marked, recorder),
-        cast("Pipeline", RecordedPipeline(pipeline, recorder)),
-        [*sinks, _RecordingSink(switch, roles)],
-        clock,
-        take,
-        view_every_s=_VIEW_EVERY_S if smooth else None,
-    )
-    return LiveRun(
-        options, source, bindings, prepared, pipeline, session, sinks, monitor, marked, switch, clock, notes
-    )
+        def take(outcome: Outcome) -> None:
+            monitor.on_outcome(outcome)
+            if on_outcome is not None:
+                on_outcome(outcome)
+
+        session = Session(
+            RecordedSource(marked, recorder),
+            cast("Pipeline", RecordedPipeline(pipeline, recorder)),
+            [*sinks, _RecordingSink(switch, roles)],
+            clock,
+            take,
+            view_every_s=_VIEW_EVERY_S if smooth else None,
+        )
+        return kind(
+            options=self.options,
+            source=self.source,
+            bindings=self.bindings,
+            prepared=prepared,
+            pipeline=pipeline,
+            session=session,
+            sinks=sinks,
+            monitor=monitor,
+            marked=marked,
+            switch=switch,
+            clock=clock,
+            notes=self.notes,
+        )
 
 
 def _subject(bindings: Mapping[str, Binding], prepared: Prepared, source: LslSource) -> Subject:
