@@ -1,107 +1,13 @@
-"""Colours of the window, dark and light: our own palettes, because Qt's does not follow on all platforms.
-
-Hues are those of Okabe and Ito, which people with any colour vision tell apart; on white they are darkened
-until text in them has a contrast of 4.5 to 1. No state is told by its colour alone: see :data:`SYMBOLS`.
-"""
+"""Dresses the application in a theme of :mod:`apps.gui.palette`; Qt's own schemes do not follow everywhere."""
 
 from __future__ import annotations
-
-from dataclasses import dataclass
-from typing import Final
 
 import pyqtgraph as pg
 from pyqtgraph.Qt import QtGui, QtWidgets
 
-#: What stands beside the colour of a quality or a light.
-SYMBOLS: Final = {
-    "good": "●",
-    "noisy": "▲",
-    "flat": "▬",
-    "clipped": "■",
-    "gone": "✕",
-    "warn": "▲",
-    "bad": "✕",
-    "off": "○",
-}
+from apps.gui.palette import DARK, LIGHT, SYMBOLS, THEMES, Theme, contrast
 
-
-@dataclass(frozen=True, slots=True)
-class Theme:
-    """Colours as "#rrggbb". ``series``: for classes and the like, in order."""
-
-    name: str
-    window: str
-    panel: str
-    field: str
-    border: str
-    text: str
-    muted: str
-    accent: str
-    good: str
-    warn: str
-    bad: str
-    flat: str
-    gone: str
-    trace: str
-    gap: str
-    marker: str
-    edge: str
-    series: tuple[str, ...]
-
-    def quality(self, state: str) -> str:
-        """The colour of a channel's quality or of a light."""
-        colours = {
-            "good": self.good,
-            "warn": self.warn,
-            "noisy": self.warn,
-            "bad": self.bad,
-            "clipped": self.bad,
-            "flat": self.flat,
-        }
-        return colours.get(state, self.gone)
-
-
-DARK: Final = Theme(
-    name="dark",
-    window="#14181d",
-    panel="#1b2027",
-    field="#232a33",
-    border="#39424e",
-    text="#e8ecf1",
-    muted="#a3adba",
-    accent="#56b4e9",
-    good="#2fc89b",
-    warn="#e69f00",
-    bad="#ff7a3d",
-    flat="#f0e442",
-    gone="#8e98a5",
-    trace="#8ecbf2",
-    gap="#5a6472",
-    marker="#f0e442",
-    edge="#cc79a7",
-    series=("#56b4e9", "#e69f00", "#2fc89b", "#e08fbd", "#f0e442", "#ff7a3d", "#9db4ff", "#c8ccd2"),
-)
-LIGHT: Final = Theme(
-    name="light",
-    window="#f3f5f7",
-    panel="#ffffff",
-    field="#ffffff",
-    border="#c4ccd4",
-    text="#161b21",
-    muted="#55606c",
-    accent="#0067a3",
-    good="#00734f",
-    warn="#8a5a00",
-    bad="#b03e00",
-    flat="#6b6300",
-    gone="#66707c",
-    trace="#005a94",
-    gap="#aab4bf",
-    marker="#8a5a00",
-    edge="#9c3f74",
-    series=("#0067a3", "#9e6000", "#00734f", "#9c3f74", "#6b6300", "#b03e00", "#4453b8", "#4a525b"),
-)
-THEMES: Final = {theme.name: theme for theme in (DARK, LIGHT)}
+__all__ = ["DARK", "LIGHT", "SYMBOLS", "THEMES", "Theme", "apply", "contrast", "rgb"]
 
 
 def apply(app: QtWidgets.QApplication, theme: Theme) -> None:
@@ -115,18 +21,6 @@ def apply(app: QtWidgets.QApplication, theme: Theme) -> None:
 def rgb(colour: str) -> int:
     """A colour as 0xffRRGGBB."""
     return 0xFF000000 | int(colour[1:], 16)
-
-
-def contrast(one: str, other: str) -> float:
-    """Contrast of two colours by WCAG 2, 1 to 21."""
-    lighter, darker = sorted((_luminance(one), _luminance(other)), reverse=True)
-    return (lighter + 0.05) / (darker + 0.05)
-
-
-def _luminance(colour: str) -> float:
-    parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
-    linear = [p / 12.92 if p <= 0.03928 else ((p + 0.055) / 1.055) ** 2.4 for p in parts]
-    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
 
 def _palette(theme: Theme) -> QtGui.QPalette:
