@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from apps.choice import Prepared, load_model, prepare
+from apps.live_swap import Swap
 from bci_stream.engine.frame import Frame, Recording
 from bci_stream.engine.happenings import StreamFacts
 from bci_stream.engine.monitor import Monitor, Subject
@@ -26,13 +27,14 @@ from bci_stream.sinks.xdf_session import RecordedPipeline, RecordedSource, Recor
 if TYPE_CHECKING:
     from apps.live import LiveOptions
     from apps.record import Destination
+    from bci_stream.model.predictor import StreamingPredictor
     from bci_stream.sinks.xdf import RecorderStatus, XdfRecorder
     from bci_stream.sources.binding import Binding
     from bci_stream.sources.lsl import LslSource
 
 STALE_S = 1.0  # windows older than this, with newer ones due, are not fused
 _VIEW_EVERY_S = 0.04
-_UNITS = {EEG: "µV", AUDIO: "full scale"}
+UNITS = {EEG: "µV", AUDIO: "full scale"}
 
 
 class RecorderSwitch:
@@ -136,7 +138,7 @@ class LiveRun:
     clock: Callable[[], float]
     notes: tuple[str, ...] = ()
     closed: bool = field(default=False, init=False)
-    _failed: str | None = field(default=None, init=False)
+    swap: Swap | None = field(default=None, init=False)
 
     def start(self) -> None:
         """Begin; returns at once."""
@@ -184,7 +186,7 @@ class LiveRun:
         own = own_stream("bci-stream-keyboard", "Markers", ("marker",), "", dtype="string")
         recorder = XdfRecorder(path, [*streams, replace(own, key=OWN_MARKERS)])
         self.session.ask(lambda _: self.switch.turn_on(recorder))
-        self._said("good", f"recording to {path}")
+        self.say("good", "recording", f"recording to {path}")
         return path
 
     def stop_recording(self) -> RecorderStatus | None:
@@ -194,7 +196,8 @@ class LiveRun:
             return None
         recorder.close()
         status = recorder.status()
-        self._said("good" if status.error is None else "bad", status.error or f"recorded {status.path}")
+        level = "good" if status.error is None else "bad"
+        self.say(level, "recording", status.error or f"recorded {status.path}")
         return status
 
     def recording(self) -> Recording | None:
@@ -214,13 +217,35 @@ class LiveRun:
 
     # -- what a person does -----------------------------------------------------------------------------
 
-    def mark(self, label: str) -> None:
-        """Put a marker at this moment, into the session and its recording."""
-        now_s = self.clock()
-        self.marked.put(Marker(OWN_MARKERS, now_s, label))
+    def mark(self, label: str, t_s: float | None = None) -> None:
+        """Put a marker at this moment (or local time), into the session and its recording."""
+        self.marked.put(Marker(OWN_MARKERS, self.clock() if t_s is None else t_s, label))
 
-    def _said(self, level: str, words: str) -> None:
-        self.monitor.log.add(self.clock() - self.monitor.t0_s, level, "recording", words)
+    def begin_swap(self, path: Path) -> Swap:
+        """Let another bundle answer beside this one; see :class:`~apps.live_swap.Swap`."""
+        trust = self.options.model.trust
+
+        def load(path: Path) -> StreamingPredictor:
+            from bci_stream.model.bundle import load_bundle
+            from bci_stream.model.predictor import StreamingPredictor
+
+            return StreamingPredictor(load_bundle(path, trust=trust))
+
+        if self.swap is not None and self.swap.status.state in ("loading", "beside"):
+            self.swap.drop()
+        self.swap = Swap(path, self.session, load, lambda level, words: self.say(level, "model", words))
+        return self.swap
+
+    def on_outcome(self, outcome: Outcome) -> None:
+        """What belongs to a person's deeds; in the engine's thread."""
+        if (swap := self.swap) is not None:
+            swap.on_outcome(outcome, self.pipeline)
+            if swap.status.state == "swapped" and self.monitor.bundle != swap.path.name:
+                self.monitor.bundle = swap.path.name
+
+    def say(self, level: str, source: str, words: str) -> None:
+        """One line for the log."""
+        self.monitor.log.add(self.clock() - self.monitor.t0_s, level, source, words)
 
 
 RunType = TypeVar("RunType", bound=LiveRun)
@@ -235,7 +260,8 @@ def open_run(
 ) -> RunType:
     """Find the streams and make a session of them, not yet started.
 
-    ``kind``: what is made. ``smooth``: for a view that shows samples as they come. Raises BciStreamError for what cannot start.
+    ``kind``: what is made. ``smooth``: for a view that shows samples as they come. Raises BciStreamError
+    for what cannot start.
     """
     import pylsl
 
@@ -287,6 +313,7 @@ class _Parts:
 
         def take(outcome: Outcome) -> None:
             monitor.on_outcome(outcome)
+            run.on_outcome(outcome)
             if on_outcome is not None:
                 on_outcome(outcome)
 
@@ -298,7 +325,7 @@ class _Parts:
             take,
             view_every_s=_VIEW_EVERY_S if smooth else None,
         )
-        return kind(
+        run = kind(
             options=self.options,
             source=self.source,
             bindings=self.bindings,
@@ -312,11 +339,12 @@ class _Parts:
             clock=clock,
             notes=self.notes,
         )
+        return run
 
 
 def _subject(bindings: Mapping[str, Binding], prepared: Prepared, source: LslSource) -> Subject:
     facts = {
-        role: StreamFacts(b.info.name, _UNITS[role], b.sfreq)
+        role: StreamFacts(b.info.name, UNITS[role], b.sfreq)
         for role, b in bindings.items()
         if role in (EEG, AUDIO)
     }

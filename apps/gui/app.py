@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from dataclasses import replace
 from typing import Any
 
 from apps.gui.options import GuiOptions
 from bci_stream.errors import ConfigError
+from bci_stream.sources.lsl_config import private_session
 
 _DEBIAN = (
     "libegl1 libgl1 libxkbcommon-x11-0 libxcb-cursor0 libxcb-icccm4 libxcb-keysyms1 libxcb-shape0 "
@@ -22,6 +24,8 @@ def run(options: GuiOptions) -> None:
     """Show the window until it is closed. Raises ConfigError where there is no screen or no Qt."""
     if options.screenshot is not None:
         os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+    if options.demo and options.session_id is None:  # nobody else's streams, and nobody else sees ours
+        options = replace(options, session_id=private_session("bci-demo"), scope="machine")
     check_screen()
     app = make_app()
     from apps.gui.window import MainWindow

@@ -10,10 +10,16 @@ from typing import Any
 from pyqtgraph.Qt import QtCore, QtWidgets
 
 from apps.gui import theme as themes
+from apps.gui.runs import replay_run
 from apps.gui.signals.display import PRESETS
 from apps.gui.strings import tr
+from apps.gui.viewmodels.exporting import export_stretch
 from apps.live_run import LiveRun
+from apps.live_swap import Swap
 from bci_stream.engine.frame import Frame
+from bci_stream.engine.replaying import ReplaySession
+from bci_stream.errors import BciStreamError
+from bci_stream.messages import EEG
 
 
 class Deeds:
@@ -21,6 +27,7 @@ class Deeds:
 
     def __init__(self, window: Any) -> None:
         self.w = window
+        self._asked_about: Swap | None = None
 
     def table(self) -> dict[str, Callable[[], None]]:
         """A callable for each name of the table."""
@@ -113,9 +120,29 @@ class Deeds:
 
     def record(self) -> None:
         """Begin or end a recording."""
+        run, page = self.live(), self.w.start_page
+        if run is None:
+            return
+        if run.recording() is not None:
+            run.stop_recording()
+            return
+        try:
+            run.record(page.destination(), audio=page.record_voice.isChecked())
+        except BciStreamError as error:
+            self.say("bad", "recording", str(error))
 
     def ask_marker(self) -> None:
-        """Put a marker with words."""
+        """Put a marker with words; it stands where the key was pressed, however long the words take."""
+        run = self.live()
+        if run is None:
+            return
+        now_s = run.clock()
+        dialog = QtWidgets.QInputDialog(self.w)
+        dialog.setWindowTitle(tr("Marker"))
+        dialog.setLabelText(tr("Words of the marker"))
+        dialog.setAttribute(QtCore.Qt.WidgetAttribute.WA_DeleteOnClose)
+        dialog.textValueSelected.connect(lambda text: run.mark(text.strip() or "mark", now_s))
+        dialog.open()
 
     def mark(self, label: str) -> None:
         """Put a marker at this moment."""
@@ -123,23 +150,93 @@ class Deeds:
             run.mark(label)
 
     def swap(self) -> None:
-        """Another bundle."""
+        """Choose another bundle; it runs beside first."""
+        if self.live() is not None:
+            self.ask_bundle(self.swap_to)
+
+    def swap_to(self, path: Path) -> None:
+        """Let a bundle run beside, and then ask."""
+        if (run := self.live()) is not None:
+            run.begin_swap(path)
+
+    def _ask_about_swap(self) -> None:
+        """Once both have answered for a while, a person decides."""
+        run = self.live()
+        swap = run.swap if run is not None else None
+        if swap is None or swap is self._asked_about or not swap.status.enough:
+            return
+        self._asked_about = swap
+        box = QtWidgets.QMessageBox(self.w)
+        box.setObjectName("swap")
+        box.setWindowTitle(tr("Swap the model?"))
+        box.setTextFormat(QtCore.Qt.TextFormat.PlainText)
+        box.setText(swap.status.words)
+        take = box.addButton(tr("Swap"), QtWidgets.QMessageBox.ButtonRole.AcceptRole)
+        keep = box.addButton(tr("Keep the present one"), QtWidgets.QMessageBox.ButtonRole.RejectRole)
+        take.clicked.connect(swap.take_over)
+        keep.clicked.connect(swap.drop)
+        box.setAttribute(QtCore.Qt.WidgetAttribute.WA_DeleteOnClose)
+        box.open()
+
+    def ask_bundle(self, then: Callable[[Path], None]) -> None:
+        """Choose a bundle in a dialog."""
+        self._ask_file(tr("Choose a bundle"), tr("Bundles (*.bci)"), "bundle_folder", then)
+
+    def _ask_file(self, title: str, kinds: str, remembered: str, then: Callable[[Path], None]) -> None:
+        dialog = QtWidgets.QFileDialog(self.w, title, self.w.store.get(remembered, ""), kinds)
+        dialog.setFileMode(QtWidgets.QFileDialog.FileMode.ExistingFile)
+
+        def chosen(name: str) -> None:
+            self.w.store.set(remembered, str(Path(name).parent))
+            then(Path(name))
+
+        dialog.fileSelected.connect(chosen)
+        dialog.setAttribute(QtCore.Qt.WidgetAttribute.WA_DeleteOnClose)
+        dialog.open()
 
     def may_close(self) -> bool:
         """Whether nothing is lost by ending; asks while recording."""
-        return True
+        run = self.live()
+        recording = run.recording() if run is not None else None
+        if recording is None:
+            return True
+        box = QtWidgets.QMessageBox(self.w)
+        box.setObjectName("closing")
+        box.setWindowTitle(tr("A recording runs"))
+        box.setTextFormat(QtCore.Qt.TextFormat.PlainText)
+        box.setText(tr("End the recording {path}? All up to now is kept.").format(path=recording.path))
+        buttons = QtWidgets.QMessageBox.StandardButton
+        box.setStandardButtons(buttons.Yes | buttons.Cancel)
+        box.setDefaultButton(buttons.Cancel)
+        return bool(box.exec() == buttons.Yes)
+
+    def say(self, level: str, source: str, words: str) -> None:
+        """One line in the session's log, and for a while in the status line."""
+        run = self.live()
+        if run is not None:
+            run.say(level, source, words)
+        self.w.note(words)
 
     # -- recordings ---------------------------------------------------------------------------------------
 
     def ask_recording(self) -> None:
         """Choose a recording and open it."""
+        self._ask_file(tr("Open a recording"), tr("Recordings (*.xdf)"), "recording_folder", self.open_path)
 
     def open_path(self, path: Path) -> None:
-        """Open a recording."""
+        """Open a recording; what runs is ended first, and asks while it records."""
+        if not self.may_close():
+            return
+        options, model = self.w.options, self.w.start_page.model_choice()
+        words = tr("opening {name} …").format(name=path.name)
+        self.w.control.begin(words, lambda: replay_run(path, options.streams, model))
+        self.w.show_page()
 
     def dropped_path(self, event: Any) -> Path | None:
         """The recording that is being dropped."""
-        return None
+        urls = event.mimeData().urls() if event.mimeData().hasUrls() else []
+        paths = [Path(url.toLocalFile()) for url in urls if url.isLocalFile()]
+        return next((path for path in paths if path.suffix.lower() == ".xdf"), None)
 
     def _replay(self, method: str) -> Callable[[], None]:
         def do() -> None:
@@ -161,10 +258,44 @@ class Deeds:
         self.w.set_theme(themes.LIGHT if self.w.theme is themes.DARK else themes.DARK)
 
     def ask_picture(self) -> None:
-        """Save a picture of the window."""
+        """Save a picture of the window, as it is now."""
+        picture = self.w.grab()
+        self._ask_target(tr("Save a picture"), tr("Pictures (*.png)"), ".png", partial(self._save, picture))
+
+    def _save(self, picture: Any, path: Path) -> None:
+        saved = picture.save(str(path))
+        self.say("good" if saved else "bad", "window", f"{path} saved" if saved else f"cannot write {path}")
 
     def ask_export(self) -> None:
+        """Save the signals that are on the screen now."""
+        if self.w.frame is not None:
+            kinds = tr("NumPy (*.npz);;Table of the EEG (*.csv)")
+            self._ask_target(tr("Save the signals"), kinds, ".npz", self.export)
+
+    def export(self, path: Path) -> None:
         """Save the signals on the screen."""
+        frame, signals = self.w.frame, self.w.session_page.signals
+        stretch = signals.stretch(frame)
+        shown = signals.shown_eeg(frame, frame.traces[EEG]) if EEG in frame.traces else None
+        try:
+            export_stretch(path, frame, stretch.head_s - stretch.span_s, stretch.head_s, shown)
+        except BciStreamError as error:
+            self.say("bad", "window", str(error))
+        else:
+            self.say("good", "window", f"{path} saved")
+
+    def _ask_target(self, title: str, kinds: str, suffix: str, then: Callable[[Path], None]) -> None:
+        dialog = QtWidgets.QFileDialog(self.w, title, self.w.store.get("save_folder", ""), kinds)
+        dialog.setAcceptMode(QtWidgets.QFileDialog.AcceptMode.AcceptSave)
+        dialog.setDefaultSuffix(suffix)
+
+        def chosen(name: str) -> None:
+            self.w.store.set("save_folder", str(Path(name).parent))
+            then(Path(name))
+
+        dialog.fileSelected.connect(chosen)
+        dialog.setAttribute(QtCore.Qt.WidgetAttribute.WA_DeleteOnClose)
+        dialog.open()
 
     def fullscreen(self) -> None:
         """Fill the screen, or no longer."""
@@ -193,13 +324,7 @@ class Deeds:
         actions["record"].setChecked(frame is not None and frame.recording is not None)
         actions["pause"].setEnabled(run is not None)
         actions["pause"].setChecked(self.w.session_page.signals.paused_s is not None)
-
-
-def message(parent: Any, title: str, words: str) -> None:
-    """Tell something that cannot wait, without stopping the window."""
-    box = QtWidgets.QMessageBox(parent)
-    box.setWindowTitle(tr(title))
-    box.setTextFormat(QtCore.Qt.TextFormat.PlainText)
-    box.setText(words)
-    box.setAttribute(QtCore.Qt.WidgetAttribute.WA_DeleteOnClose)
-    box.open()
+        replaying = isinstance(run, ReplaySession)
+        for name in ("play", "seek_back", "seek_ahead", "faster", "slower", "loop"):
+            actions[name].setEnabled(replaying)
+        self._ask_about_swap()

@@ -6,6 +6,7 @@ from typing import Any
 
 from pyqtgraph.Qt import QtCore, QtWidgets
 
+from apps.gui.replay_bar import ReplayBar
 from apps.gui.signals.display import PRESETS, preset_of
 from apps.gui.signals.panel import SignalPanel
 from apps.gui.strings import tr
@@ -13,6 +14,7 @@ from apps.gui.theme import SYMBOLS, Theme
 from apps.gui.viewmodels.headline import headline
 from apps.gui.viewmodels.traces import SPANS_S
 from bci_stream.engine.frame import Frame
+from bci_stream.engine.replaying import ReplaySession
 
 
 class SessionPage(QtWidgets.QWidget):
@@ -33,7 +35,9 @@ class SessionPage(QtWidgets.QWidget):
         layout.setSpacing(4)
         layout.addLayout(self._top())
         layout.addWidget(self.signals, 1)
-        self.bar: Any = None
+        self.bar = ReplayBar()
+        self.bar.attach(None)
+        layout.addWidget(self.bar)
         self._level = ""
 
     def _top(self) -> Any:
@@ -81,14 +85,16 @@ class SessionPage(QtWidgets.QWidget):
         self.amplitude.setText(f"{self.settings.amplitude:g} µV{auto}")
         self.window_.deeds.show_settings()
 
-    def begin(self) -> None:
+    def begin(self, run: Any) -> None:
         """A run has begun."""
+        self.bar.attach(run if isinstance(run, ReplaySession) else None)
         self.signals.paused_s = None
         self.settings_changed()
 
     def show_frame(self, frame: Frame) -> None:
         """Draw a frame."""
         self.signals.show_frame(frame)
+        self.bar.show_transport()
         level, words = headline(frame, self.signals.paused_s)
         self.headline.setText(f"{SYMBOLS[level]} {words}")
         if level != self._level:

@@ -22,6 +22,7 @@ from apps.gui.viewmodels.control import Control
 from apps.gui.viewmodels.traces import TraceSettings
 from bci_stream.engine.frame import Frame
 
+_NOTE_MS = 8000
 _DOCK_AREAS = {
     "right": QtCore.Qt.DockWidgetArea.RightDockWidgetArea,
     "bottom": QtCore.Qt.DockWidgetArea.BottomDockWidgetArea,
@@ -60,6 +61,8 @@ class MainWindow(QtWidgets.QMainWindow):
         self._default_state = self.saveState()
         self._restore()
         self.show_page()
+        if self.store.problem is not None:
+            self.note(self.store.problem)
         self.ticker = Ticker(self.tick)
         self.ticker.start()
 
@@ -90,7 +93,7 @@ class MainWindow(QtWidgets.QMainWindow):
         for dock in self._docks:
             dock.setVisible(running)
         if running:
-            self.session_page.begin()
+            self.session_page.begin(self.control.run)
 
     # -- parts --------------------------------------------------------------------------------------------
 
@@ -182,6 +185,10 @@ class MainWindow(QtWidgets.QMainWindow):
         return show_keys(self)
 
     # -- the end ------------------------------------------------------------------------------------------
+
+    def note(self, words: str) -> None:
+        """One line at the bottom, for a while."""
+        self.statusBar().showMessage(words, _NOTE_MS)
 
     def close_now(self) -> None:
         """Close without asking."""

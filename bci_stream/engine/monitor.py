@@ -82,6 +82,7 @@ class Monitor:
         self.log = log or EventLog()
         self.t0_s = t0_s
         self.subject = subject
+        self.bundle = subject.bundle  # the name of the model that answers
         self._pipeline, self._explainer, self._cpu_s = pipeline, explainer, cpu_s
         settings, plans = pipeline.settings, pipeline.plans
         self._traces = {role: _history(role, plan.spec, kept_s) for role, plan in plans.items()}
@@ -144,7 +145,7 @@ class Monitor:
             weights=self._explainer.weights() if self._explainer is not None else None,
             log=self.log.entries(),
             recording=recording,
-            bundle=self.subject.bundle,
+            bundle=self.bundle,
             n_windows=self._pipeline.n_windows,
             n_predictions=self._n_predictions,
             n_skipped=self._pipeline.n_skipped,

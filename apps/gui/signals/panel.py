@@ -51,7 +51,7 @@ class SignalPanel(QtWidgets.QWidget):
         self._frame = frame
         eeg, audio = frame.traces.get(EEG), frame.traces.get(AUDIO)
         self.worker.watch(eeg, audio, preset_of(self.settings.filter_name))
-        stretch = self._stretch(frame)
+        stretch = self.stretch(frame)
         for view, wanted in ((self.eeg, eeg), (self.wave, audio), (self.mel, audio)):
             view.setVisible(wanted is not None)
         lines = self._lines(frame, stretch)
@@ -82,7 +82,8 @@ class SignalPanel(QtWidgets.QWidget):
             return raw
         return made.history if made is not None and made.raw is raw else None
 
-    def _stretch(self, frame: Frame) -> Stretch:
+    def stretch(self, frame: Frame) -> Stretch:
+        """The time on the screen."""
         live_s = frame.now_s - frame.t0_s
         head_s = live_s if self.paused_s is None else self.paused_s
         sweep = self.settings.sweep and self.paused_s is None
