@@ -39,6 +39,8 @@ def run(options: GuiOptions) -> None:
 
         shoot_later(window, options)
     code = app.exec()
+    if window.failed is not None:
+        raise ConfigError(window.failed)
     if code:
         raise ConfigError(f"the window ended with code {code}")
 

@@ -24,6 +24,11 @@ def shoot_later(window: Any, options: GuiOptions) -> None:
         nothing_to_run = not options.demo and options.replay is None
         ran_s = frame.now_s - frame.t0_s if frame is not None else 0.0
         enough = ran_s >= (options.seconds or 0.0) and frame is not None
+        if (problem := window.control.problem) is not None:
+            timer.stop()
+            window.failed = problem
+            window.close_now()
+            return
         if not enough and not (nothing_to_run and waited_s > (options.seconds or 0.0)) and waited_s < _MOST_S:
             return
         timer.stop()

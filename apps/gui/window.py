@@ -41,6 +41,7 @@ class MainWindow(QtWidgets.QMainWindow):
         self.settings = self._settings()
         self.frame: Frame | None = None
         self._asked = False
+        self.failed: str | None = None  # why a picture could not be taken
         self.deeds = Deeds(self)
         self.setWindowTitle("bci_stream")
         self.setAcceptDrops(True)

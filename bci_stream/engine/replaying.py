@@ -22,7 +22,7 @@ from bci_stream.messages import Event
 SPEEDS = (0.25, 0.5, 1.0, 2.0, 5.0, 10.0)
 PREROLL_S = 15.0
 _LAG_S = 0.5  # further behind than this, the playback clock waits for the engine
-_POLL_S = 0.05
+_LONG_S = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +70,9 @@ class PlaybackClock:
         self.paused = self.paused if paused is None else paused
 
     def left_s(self, t_s: float) -> float:
-        """Wall seconds until a time is reached; a long while when held."""
-        return 3600.0 if self.paused else (t_s - self.now_s()) / self.speed
+        """Wall seconds until a time is reached; a long while when held before it."""
+        ahead_s = t_s - self.now_s()
+        return _LONG_S if self.paused and ahead_s > 0 else ahead_s / self.speed
 
 
 class ReplaySession:
@@ -230,7 +231,7 @@ class ReplaySession:
             while not self._stopped and self._seek_to is None:
                 left_s = self._playback.left_s(t_s)
                 if left_s <= 0:
-                    if left_s < -_LAG_S and t_s > self._from_s:
+                    if left_s < -_LAG_S and not self._playback.paused and t_s > self._from_s:
                         self._playback.move(t_s)  # the engine cannot follow: the clock waits for it
                     return True
                 self._changed.wait(min(left_s, 1.0))

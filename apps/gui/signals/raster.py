@@ -132,8 +132,11 @@ def _traces(
         for lane in range(n_lanes):
             if low[lane] > high[lane]:
                 continue
-            y0 = centre[lane] - min(max((high[lane] - offset[lane]) * gain, -reach), reach)
-            y1 = centre[lane] - min(max((low[lane] - offset[lane]) * gain, -reach), reach)
+            up, down = (high[lane] - offset[lane]) * gain, (low[lane] - offset[lane]) * gain
+            if down > reach or up < -reach:
+                continue  # wholly beyond: it comes back where it crosses the limit
+            y0 = centre[lane] - min(up, reach)
+            y1 = centre[lane] - max(down, -reach)
             top = max(0, int(np.floor(y0 + 0.5)))
             bottom = min(height - 1, int(np.floor(y1 + 0.5)) + thick - 1)
             colour = colours[lane]
