@@ -101,7 +101,7 @@ class RingWidget(QtWidgets.QWidget):
 
     def set_theme(self, theme: Theme) -> None:
         """Other colours."""
-        self.theme, self._ring = theme, None
+        self.theme, self._ring, self._picture = theme, None, None
         self.update()
 
     def _fitting_ring(self) -> ColumnRing:
