@@ -7,6 +7,7 @@ until text in them has a contrast of 4.5 to 1. No state is told by its colour al
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 import numpy as np
@@ -27,7 +28,8 @@ SYMBOLS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Theme:
-    """Colours as "#rrggbb". ``series``: for classes and the like, in order. ``heat``: stops of a map from
+    """Colours as "#rrggbb". ``series``: of words about classes and the like, in order; ``fills``: of
+    their areas. ``heat``: stops of a map from
     nothing to most; ``signed``: from most negative over nothing to most positive.
     """
 
@@ -49,6 +51,7 @@ class Theme:
     marker: str
     edge: str
     series: tuple[str, ...]
+    fills: tuple[str, ...]
     heat: tuple[str, ...]
     signed: tuple[str, ...]
 
@@ -84,6 +87,7 @@ DARK: Final = Theme(
     marker="#f0e442",
     edge="#cc79a7",
     series=("#56b4e9", "#e69f00", "#2fc89b", "#e08fbd", "#f0e442", "#ff7a3d", "#9db4ff", "#c8ccd2"),
+    fills=("#56b4e9", "#e69f00", "#2fc89b", "#e08fbd", "#f0e442", "#ff7a3d", "#9db4ff", "#c8ccd2"),
     heat=("#1b2027", "#1f4e79", "#2f86b7", "#6fc0c9", "#f2e9a0"),
     signed=("#f2a65a", "#9a5a22", "#1b2027", "#256b9c", "#8ecbf2"),
 )
@@ -106,6 +110,7 @@ LIGHT: Final = Theme(
     marker="#8a5a00",
     edge="#9c3f74",
     series=("#0067a3", "#9e6000", "#00734f", "#9c3f74", "#6b6300", "#b03e00", "#4453b8", "#4a525b"),
+    fills=("#56b4e9", "#e69f00", "#2bb488", "#d98bb6", "#efe24d", "#e8743b", "#93a5ee", "#a9b2bb"),
     heat=("#ffffff", "#cfe3ee", "#7fb6d6", "#2f7fb0", "#0b3a63"),
     signed=("#8a4b00", "#e0a25a", "#ffffff", "#74b0d6", "#0b4a7a"),
 )
@@ -117,6 +122,7 @@ def readable_on(colour: str) -> str:
     return max(("#000000", "#ffffff"), key=lambda ink: contrast(ink, colour))
 
 
+@lru_cache(maxsize=1024)
 def mixed(one: str, other: str, share: float) -> str:
     """A colour on the way from ``one`` (0) to ``other`` (1)."""
     a, b = (np.array(_parts(colour)) for colour in (one, other))

@@ -1,4 +1,4 @@
-"""Dresses the application in a theme of :mod:`apps.gui.palette`: Qt's own do not follow everywhere."""
+"""Dresses the application in a theme of :mod:`apps.gui.palette`; Qt's own do not follow everywhere."""
 
 from __future__ import annotations
 

@@ -79,9 +79,12 @@ class LogEntry:
 @dataclass(frozen=True, slots=True, eq=False)
 class Weights:
     """What the model weighs. Learned once: ``eeg_scale`` and the like by modality, (D,), and what a freshly
-    begun model has. Of this window: ``electrodes`` (C,), the drop of the label's log probability when an
-    electrode is silenced (occlusion), and ``t_end`` of the window it is of; ``attention`` (H, N, N), EEG
-    time by voice time, empty where the mode has none.
+    begun model has: 1 each; ``importance`` (C,), each electrode's share in the first layer, empty where
+    nothing is learned of electrodes. ``places``: (C, 3) of the electrodes on the unit sphere (right, front,
+    up), NaN where nobody knows. Of one window: ``electrodes`` (C,), the drop of the label's log probability
+    when an electrode is silenced (occlusion), the window's ``electrodes_t_end`` and its label.
+    ``attention``: (H, N, N), EEG time by voice time of the newest window, ``window_s`` long; empty where the
+    fusion mode ``fusion`` has none.
     """
 
     scales: Mapping[str, FloatArray]
@@ -89,7 +92,12 @@ class Weights:
     importance: FloatArray = field(default_factory=lambda: np.zeros(0, np.float32))
     electrodes: FloatArray = field(default_factory=lambda: np.zeros(0, np.float32))
     electrodes_t_end: float = float("nan")
+    electrodes_label: str = ""
     attention: FloatArray = field(default_factory=lambda: np.zeros((0, 0, 0), np.float32))
+    places: FloatArray = field(default_factory=lambda: np.zeros((0, 3), np.float32))
+    window_s: float = float("nan")
+    fusion: str = ""
+    modalities: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -98,7 +106,8 @@ class PredictionHistory:
 
     ``t_end``: (n,). ``probs``: (n, K), NaN where nothing was said. ``decision``: (n,) index of the class
     after hysteresis, -1 for none. ``gate``: (n,) weight of the voice, NaN where the mode has none.
-    ``heads``: by modality, (n, K) probabilities.
+    ``heads``: by modality, (n, K) probabilities. Of the whole session: ``seconds``: (K + 1,) how long each
+    class was named and, last, how long none was; ``n_flips``: how often one class followed another.
     """
 
     classes: tuple[str, ...]
@@ -107,6 +116,8 @@ class PredictionHistory:
     decision: NDArray[np.int16]
     gate: FloatArray
     heads: Mapping[str, FloatArray]
+    seconds: FloatArray = field(default_factory=lambda: np.zeros(0, np.float32))
+    n_flips: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -92,7 +92,9 @@ class Monitor:
         self._electrodes = ElectrodeWatch(plans[EEG], settings.hop_s) if EEG in plans else None
         self._watches = {role: StreamWatch(role, subject.streams[role]) for role in plans}
         self._track = DecisionTrack(settings.hop_s + settings.lateness_s, subject.rule)
-        self._past = PastPredictions(subject.classes, subject.heads) if subject.classes else None
+        self._past = (
+            PastPredictions(subject.classes, subject.heads, hop_s=settings.hop_s) if subject.classes else None
+        )
         self._window: tuple[float, float] | None = None
         self._prediction: Prediction | None = None
         self._n_predictions = 0

@@ -13,12 +13,22 @@ _KEPT = 3000  # ten minutes at five a second
 class PastPredictions:
     """A ring of predictions of one list of classes.
 
-    ``heads``: names of the heads whose probabilities are kept too.
+    ``heads``: names of the heads whose probabilities are kept too. ``hop_s``: for how long each speaks.
     """
 
-    def __init__(self, classes: tuple[str, ...], heads: tuple[str, ...] = (), kept: int = _KEPT) -> None:
+    def __init__(
+        self,
+        classes: tuple[str, ...],
+        heads: tuple[str, ...] = (),
+        kept: int = _KEPT,
+        *,
+        hop_s: float = 0.2,
+    ) -> None:
         self.classes = classes
-        self._heads = heads
+        self._hop_s = hop_s
+        self._seconds = np.zeros(len(classes) + 1)  # the last one: nothing was named
+        self._n_flips = 0
+        self._named = -1  # the last class that was named
         n = len(classes)
         self._times = np.zeros(2 * kept)
         self._probs = np.zeros((2 * kept, n), np.float32)
@@ -37,6 +47,7 @@ class PastPredictions:
             self._probs[at] = probs
             for head, rows in self._by_head.items():
                 rows[at] = _softmax(prediction.heads.get(head), len(self.classes))
+        self._count(decision)
         self._n += 1
 
     def arrays(self) -> PredictionHistory:
@@ -49,6 +60,12 @@ class PastPredictions:
             self._made = (n, self._copied(rows))
         return self._made[1]
 
+    def _count(self, decision: int) -> None:
+        self._seconds[decision] += self._hop_s  # -1: the last one
+        if decision >= 0:
+            self._n_flips += self._named not in (-1, decision)
+            self._named = decision
+
     def _copied(self, rows: slice) -> PredictionHistory:
         return PredictionHistory(
             self.classes,
@@ -57,6 +74,8 @@ class PastPredictions:
             _frozen(self._said[rows]),
             _frozen(self._gate[rows]),
             {head: _frozen(values[rows]) for head, values in self._by_head.items()},
+            _frozen(self._seconds.astype(np.float32)),
+            self._n_flips,
         )
 
 
