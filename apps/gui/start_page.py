@@ -51,6 +51,9 @@ class StartPage(QtWidgets.QWidget):
         self.start_button.clicked.connect(self.start)
         self.demo = QtWidgets.QPushButton(tr("Demo: a simulated person"))
         self.demo.clicked.connect(self.start_demo)
+        for button in (self.start_button, self.demo):
+            button.setProperty("primary", True)
+            button.setMinimumHeight(34)
         self.open_button = QtWidgets.QPushButton(tr("Open a recording …"))
         self.open_button.clicked.connect(lambda: window.deeds.ask_recording())
         self.bundle.activated.connect(self._bundle_chosen)
@@ -68,6 +71,9 @@ class StartPage(QtWidgets.QWidget):
         header = table.horizontalHeader()
         header.setSectionResizeMode(QtWidgets.QHeaderView.ResizeMode.ResizeToContents)
         header.setSectionResizeMode(2, QtWidgets.QHeaderView.ResizeMode.Stretch)
+        table.setFocusPolicy(QtCore.Qt.FocusPolicy.NoFocus)
+        table.setShowGrid(False)
+        header.setDefaultAlignment(QtCore.Qt.AlignmentFlag.AlignLeft)
         table.setMinimumHeight(130)
         return table
 
@@ -278,6 +284,7 @@ class StartPage(QtWidgets.QWidget):
 def _box(name: str) -> Any:
     box = QtWidgets.QComboBox()
     box.setAccessibleName(name)
+    box.setSizePolicy(QtWidgets.QSizePolicy.Policy.Expanding, QtWidgets.QSizePolicy.Policy.Fixed)
     return box
 
 

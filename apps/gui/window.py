@@ -23,6 +23,8 @@ from apps.gui.viewmodels.traces import TraceSettings
 from bci_stream.engine.frame import Frame
 
 _NOTE_MS = 8000
+_STACKED_PX = 1000  # in a lower window the panels at the right lie behind each other
+_RIGHT_SHARE, _BOTTOM_SHARE, _HEALTH_SHARE = 0.31, 0.24, 0.6
 _DOCK_AREAS = {
     "right": QtCore.Qt.DockWidgetArea.RightDockWidgetArea,
     "bottom": QtCore.Qt.DockWidgetArea.BottomDockWidgetArea,
@@ -115,20 +117,31 @@ class MainWindow(QtWidgets.QMainWindow):
             self.addDockWidget(_DOCK_AREAS[spec.area], dock)
             self.panels.append((spec, panel))
             self._docks.append(dock)
-        bottom = [d for d, (spec, _) in zip(self._docks, self.panels, strict=True) if spec.area == "bottom"]
-        for one, other in pairwise(bottom):
-            self.splitDockWidget(one, other, QtCore.Qt.Orientation.Horizontal)
         self._size_docks()
 
     def _size_docks(self) -> None:
         """Sizes that suit the window, as shares of it."""
         width, height = self.options.size
-        right = [d for d, (spec, _) in zip(self._docks, self.panels, strict=True) if spec.area == "right"]
-        bottom = [d for d, (spec, _) in zip(self._docks, self.panels, strict=True) if spec.area == "bottom"]
+        orientation = QtCore.Qt.Orientation
+        right, bottom = self._docks_at("right"), self._docks_at("bottom")
+        for one, other in pairwise(bottom):
+            self.splitDockWidget(one, other, orientation.Horizontal)
+        for one, other in pairwise(right):
+            if height < _STACKED_PX:
+                self.tabifyDockWidget(one, other)
+            else:
+                self.splitDockWidget(one, other, orientation.Vertical)
         if right:
-            self.resizeDocks(right, [int(width * 0.31)] * len(right), QtCore.Qt.Orientation.Horizontal)
+            right[0].raise_()
+            self.resizeDocks(right[:1], [int(width * _RIGHT_SHARE)], orientation.Horizontal)
         if bottom:
-            self.resizeDocks(bottom, [int(height * 0.2)] * len(bottom), QtCore.Qt.Orientation.Vertical)
+            self.resizeDocks(bottom[:1], [int(height * _BOTTOM_SHARE)], orientation.Vertical)
+            left_share = (_HEALTH_SHARE, 1 - _HEALTH_SHARE)
+            sizes = [int(width * share) for share in left_share[: len(bottom)]]
+            self.resizeDocks(bottom[: len(sizes)], sizes, orientation.Horizontal)
+
+    def _docks_at(self, area: str) -> list[Any]:
+        return [d for d, (spec, _) in zip(self._docks, self.panels, strict=True) if spec.area == area]
 
     def _settings(self) -> TraceSettings:
         get = self.store.get

@@ -103,7 +103,7 @@ class Monitor:
         self._looking = threading.Lock()
         self._looked_s = -np.inf
         self._n_markers = 0
-        self._was_stale = False
+        self._is_fresh: bool | None = None  # whether predictions come; None before the first
         self._cpu = (-np.inf, 0.0, 0.0)  # measured at, processor seconds then, share
 
     def on_outcome(self, outcome: Outcome) -> None:
@@ -168,11 +168,14 @@ class Monitor:
         if not self.subject.classes:
             return Decision("none", None, 0.0, "no model: signals only", float("nan"))
         decision = self._track.current(now_s, self.t0_s, "the first window is filling")
-        stale = decision.state == "stale"
-        if stale != self._was_stale:
-            self._was_stale = stale
-            level, words = ("bad", "predictions stopped coming") if stale else ("good", "predictions again")
-            self.log.add(now_s - self.t0_s, level, "model", words)
+        if decision.state == "stale" and self._is_fresh:
+            self.log.add(now_s - self.t0_s, "bad", "model", "predictions stopped coming")
+        elif decision.state in ("decided", "uncertain") and self._is_fresh is False:
+            self.log.add(now_s - self.t0_s, "good", "model", "predictions come again")
+        if decision.state == "stale" and self._is_fresh is not None:
+            self._is_fresh = False
+        elif decision.state in ("decided", "uncertain"):
+            self._is_fresh = True
         return decision
 
     def _look(self, now_s: float) -> None:

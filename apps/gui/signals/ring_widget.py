@@ -85,7 +85,8 @@ class RingWidget(QtWidgets.QWidget):
             return
         for line in {*lines} ^ {*self._lines}:
             if (x := self.x_of(line.t_s)) is not None:
-                self.update(QtCore.QRect(int(x) - 2, 0, _WORDS_PX if line.words else 5, self.height()))
+                reach = _WORDS_PX if line.words and self.says_words else 3
+                self.update(QtCore.QRect(int(x) - reach, 0, 2 * reach, self.height()))
         self._lines = lines
 
     def x_of(self, t_s: float) -> float | None:
@@ -176,7 +177,9 @@ class RingWidget(QtWidgets.QWidget):
         painter.setFont(font)
         metrics = painter.fontMetrics()
         words = metrics.elidedText(words, QtCore.Qt.TextElideMode.ElideRight, _WORDS_PX - 12)
-        box = QtCore.QRectF(x + 1, 0, metrics.horizontalAdvance(words) + 6, 15)
+        width = metrics.horizontalAdvance(words) + 6
+        left = x + 1 if x + width < self.area.right() else x - width
+        box = QtCore.QRectF(left, 0, width, 15)
         painter.fillRect(box, QtGui.QColor(self.theme.panel))
         painter.setPen(colour)
         painter.drawText(box, QtCore.Qt.AlignmentFlag.AlignCenter, words)
