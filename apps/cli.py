@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from apps import cli_calibrate, cli_devices, cli_evaluate, cli_record, cli_search
+from apps import cli_calibrate, cli_devices, cli_evaluate, cli_gui, cli_record, cli_search
 from apps import cli_outputs as options
 from apps.cli_device import BrainFlow, BrainFlowFile, BrainFlowParam, FieldTrip, SerialPort
 from apps.cli_devices import Device
@@ -342,6 +342,7 @@ def version() -> None:
 register(app)
 cli_devices.register(app)
 cli_evaluate.register(app)
+cli_gui.register(app)
 cli_record.register(app)
 cli_search.register(app)
 cli_calibrate.register(app)

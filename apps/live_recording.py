@@ -13,7 +13,7 @@ from bci_stream.engine.plan import MAINS_HZ
 from bci_stream.errors import ConfigError
 from bci_stream.messages import AUDIO, EEG, StreamSpec
 from bci_stream.sinks.xdf import XdfRecorder
-from bci_stream.sinks.xdf_headers import as_bound, as_markers, prediction_streams
+from bci_stream.sinks.xdf_headers import RecordedStream, as_bound, as_markers, prediction_streams
 from bci_stream.sinks.xdf_session import EventSource, RecordedPipeline, RecordedSource, RecordingSink
 
 if TYPE_CHECKING:
@@ -128,15 +128,22 @@ def begin(
     """
     path = destination.path()
     finish_earlier(destination.root)
+    specs = {role: b.spec for role, b in bindings.items() if role in (EEG, AUDIO)}
+    recorder = XdfRecorder(path, recorded_streams(bindings, prepared, audio=audio))
+    return LiveRecording(recorder, source, specs)
+
+
+def recorded_streams(
+    bindings: Mapping[str, Binding], prepared: Prepared, *, audio: bool
+) -> list[RecordedStream]:
+    """What a recording of a live session holds; the voice only when ``audio``."""
     bound = [
         as_bound(b.info, b.spec) for role, b in bindings.items() if role == EEG or (role == AUDIO and audio)
     ]
     markers = [as_markers(role, b.info) for role, b in bindings.items() if role not in (EEG, AUDIO)]
-    specs = {role: b.spec for role, b in bindings.items() if role in (EEG, AUDIO)}
-    facts = session_facts(prepared, tuple(specs))
-    own = prediction_streams("bci-stream", _classes(prepared), tuple(specs), facts)
-    recorder = XdfRecorder(path, [*bound, *markers, *own])
-    return LiveRecording(recorder, source, specs)
+    roles = [role for role in bindings if role in (EEG, AUDIO)]
+    own = prediction_streams("bci-stream", _classes(prepared), roles, session_facts(prepared, roles))
+    return [*bound, *markers, *own]
 
 
 def session_facts(prepared: Prepared, roles: Sequence[str]) -> dict[str, str]:

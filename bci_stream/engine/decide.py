@@ -34,6 +34,9 @@ class Decider:
         self._stopwatch = stopwatch or (lambda: float("nan"))
         self._interpolated = plans[EEG].interpolated if EEG in plans else 0.0
         self._delay_s = algorithmic_delay_s(plans)
+        self._beside: StreamingPredictor | None = None
+        self.newest_hop: Hop | None = None  # as the predictor was given it
+        self.shadow_said: RawPrediction | None = None  # by the model beside, of the newest window
 
     @property
     def predictor(self) -> StreamingPredictor:
@@ -50,6 +53,29 @@ class Decider:
         Raises:
             BundleMismatchError: its bundle wants other signals or windows than this session makes.
         """
+        self._check_fit(predictor)
+        predictor.warm_up([self._hops.hop(parts, learn=False) for parts in hops], self._predictor)
+        self._predictor = predictor
+
+    def shadow(self, predictor: StreamingPredictor | None, hops: list[Mapping[str, StreamWindow]]) -> None:
+        """Let another predictor answer beside this one, warm from these recent hops; None: no longer.
+
+        Raises:
+            BundleMismatchError: as :meth:`swap`.
+        """
+        self.shadow_said = None
+        if predictor is not None:
+            self._check_fit(predictor)
+            predictor.warm_up([self._hops.hop(parts, learn=False) for parts in hops], self._predictor)
+        self._beside = predictor
+
+    def answer_beside(self) -> None:
+        """Give the newest hop to the predictor beside, if there is one."""
+        if self._beside is not None and (hop := self.newest_hop) is not None:
+            self._beside.push(hop.eeg, hop.eeg_valid, hop.audio, hop.audio_valid)
+            self.shadow_said = self._beside.predict()
+
+    def _check_fit(self, predictor: StreamingPredictor) -> None:
         mine, other = self._predictor.bundle.contract, predictor.bundle.contract
         for part in ("eeg", "audio", "window_s", "hop_s", "modalities"):
             if getattr(mine, part) != getattr(other, part):
@@ -57,13 +83,11 @@ class Decider:
                     f"cannot swap to {predictor.bundle.path}: its {part} differs from this session's bundle;"
                     " end the session and start one with it"
                 )
-        predictor.warm_up([self._hops.hop(parts, learn=False) for parts in hops], self._predictor)
-        self._predictor = predictor
 
     def decide(self, window: Window, *, fuse: bool = True) -> Prediction | None:
         """Encode the window's newest hop; fuse the window's tokens unless told not to."""
         began_s = self._stopwatch()
-        hop: Hop = self._hops.newest(window)
+        hop = self.newest_hop = self._hops.newest(window)
         self._predictor.push(hop.eeg, hop.eeg_valid, hop.audio, hop.audio_valid)
         if not fuse:
             return None
