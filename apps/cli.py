@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from apps import cli_evaluate, cli_record, cli_search
+from apps import cli_evaluate, cli_mic, cli_record, cli_search
 from apps.cli_training import register
 from apps.console import fail
 from bci_stream.errors import BciStreamError
@@ -298,6 +298,7 @@ def version() -> None:
 
 register(app)
 cli_evaluate.register(app)
+cli_mic.register(app)
 cli_record.register(app)
 cli_search.register(app)
 
