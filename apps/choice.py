@@ -30,8 +30,11 @@ class StreamChoice:
     channels: tuple[str, ...] | None = None
     pick: tuple[str, ...] | None = None
     unit: str | None = None
+    mic: str | None = None
 
     def __post_init__(self) -> None:
+        if self.mic is not None and (self.audio is not None or not self.want_audio):
+            raise ConfigError("--mic takes the voice from a microphone here: drop --audio and --no-audio")
         if not (self.want_eeg or self.want_audio):
             raise ConfigError("--no-eeg with --no-audio leaves nothing to look at: drop one of them")
 

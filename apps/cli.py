@@ -28,6 +28,10 @@ EegQuery = Annotated[
     str | None, typer.Option("--eeg", help="EEG stream: its name, type, source_id, or key=value pairs")
 ]
 AudioQuery = Annotated[str | None, typer.Option("--audio", help="audio stream, chosen likewise")]
+Mic = Annotated[
+    str | None,
+    typer.Option("--mic", help="take the voice from this computer's microphone of this name, or default"),
+]
 NoEeg = Annotated[bool, typer.Option("--no-eeg", help="do without EEG")]
 NoAudio = Annotated[bool, typer.Option("--no-audio", help="do without audio")]
 Channels = Annotated[
@@ -169,6 +173,7 @@ def live(
     lateness: Annotated[
         float | None, typer.Option(help="seconds a window waits for a stream that lags; else the bundle's")
     ] = None,
+    mic: Mic = None,
     publish: Annotated[
         str | None, typer.Option(help="publish predictions over LSL as NAME-decisions and NAME-probabilities")
     ] = None,
@@ -184,7 +189,7 @@ def live(
     command.run(
         command.LiveOptions(
             streams=StreamChoice(
-                eeg, audio, not no_eeg, not no_audio, names_of(channels), names_of(pick), unit
+                eeg, audio, not no_eeg, not no_audio, names_of(channels), names_of(pick), unit, mic
             ),
             model=ModelChoice(None if no_model else bundle, not no_model, fit, trust, mains, window, hop),
             seconds=seconds,

@@ -13,11 +13,11 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from apps.choice import ModelChoice, Prepared, StreamChoice, load_model, prepare
-from apps.console import err, out, warn
+from apps.console import err, out, say, warn
 from bci_stream.engine.pipeline import Outcome, Pipeline
 from bci_stream.engine.session import Session, Snapshot
 from bci_stream.engine.warm import warm_up
-from bci_stream.errors import StreamError, StreamNotFoundError
+from bci_stream.errors import BciStreamError, StreamError, StreamNotFoundError
 from bci_stream.messages import AUDIO, EEG
 from bci_stream.sinks.base import SinkRunner
 from bci_stream.sinks.jsonl import JsonLinesSink
@@ -25,7 +25,7 @@ from bci_stream.sinks.terminal import TerminalView, summary_table
 
 if TYPE_CHECKING:
     from bci_stream.sources.binding import Binding
-    from bci_stream.sources.lsl import LslSource
+    from bci_stream.sources.combined import PartSource
 
 _REDRAW_S = 0.1
 _STALE_S = 1.0  # windows older than this, with newer ones due, are not fused
@@ -113,7 +113,7 @@ def configure(scope: str | None, session_id: str | None) -> None:
     configure_lsl(session_id or "default", scope or "machine")  # type: ignore[arg-type]
 
 
-def open_source(choice: StreamChoice, wait_s: float) -> tuple[LslSource, dict[str, Binding]]:
+def open_source(choice: StreamChoice, wait_s: float) -> tuple[PartSource, dict[str, Binding]]:
     """Find and open the chosen streams; at least one of EEG and audio must be there."""
     from bci_stream.sources.lsl import LslRequest, LslSource
 
@@ -129,11 +129,14 @@ def open_source(choice: StreamChoice, wait_s: float) -> tuple[LslSource, dict[st
                 unit=choice.unit,
             )
         )
-    if choice.want_audio:
+    if choice.want_audio and choice.mic is None:
         requests.append(LslRequest(AUDIO, choice.audio, required=choice.audio is not None))
     requests.append(LslRequest("markers", None, required=False))
-    source = LslSource(requests, resolve_s=wait_s)
-    bindings = source.open()
+    source: PartSource
+    source = network = LslSource(requests, resolve_s=wait_s)
+    bindings = network.open()
+    if choice.mic is not None:
+        source, bindings = _with_microphone(network, bindings, choice.mic)
     if EEG not in bindings and AUDIO not in bindings:
         source.close()
         raise StreamNotFoundError(
@@ -141,6 +144,24 @@ def open_source(choice: StreamChoice, wait_s: float) -> tuple[LslSource, dict[st
             "look with `bci-stream streams`, or try `bci-stream demo`"
         )
     return source, bindings
+
+
+def _with_microphone(
+    network: PartSource, bindings: dict[str, Binding], name: str
+) -> tuple[PartSource, dict[str, Binding]]:
+    """A microphone of this computer beside the streams of the network."""
+    from bci_stream.sources.combined import CombinedSource
+    from bci_stream.sources.microphone import MicrophoneSource
+
+    try:
+        microphone = MicrophoneSource(name)
+        bindings = bindings | microphone.open()
+    except BciStreamError:
+        network.close()
+        raise
+    say(f"voice from {microphone.device.words}, {microphone.stamps}")
+    rates = {role: binding.sfreq for role, binding in bindings.items() if role in (EEG, AUDIO)}
+    return CombinedSource([network, microphone], rates), bindings
 
 
 def _sinks(options: LiveOptions, prepared: Prepared) -> list[SinkRunner]:
@@ -159,7 +180,7 @@ def _sinks(options: LiveOptions, prepared: Prepared) -> list[SinkRunner]:
     return sinks
 
 
-def _watch(session: Session, source: LslSource, options: LiveOptions, prepared: Prepared) -> None:
+def _watch(session: Session, source: PartSource, options: LiveOptions, prepared: Prepared) -> None:
     """Show the session until it is over."""
     classes = prepared.bundle.contract.classes if prepared.bundle else ()
     deadline_s = time.monotonic() + options.seconds if options.seconds is not None else None
@@ -180,7 +201,7 @@ def _watch(session: Session, source: LslSource, options: LiveOptions, prepared: 
                 view.close()
 
 
-def _redraw(view: TerminalView, session: Session, source: LslSource) -> None:
+def _redraw(view: TerminalView, session: Session, source: PartSource) -> None:
     snapshot = session.snapshot()
     prediction, window = session.take_fresh()
     view.update(
@@ -192,7 +213,7 @@ def _redraw(view: TerminalView, session: Session, source: LslSource) -> None:
     )
 
 
-def health_of(snapshot: Snapshot, source: LslSource) -> dict[str, dict[str, Any]]:
+def health_of(snapshot: Snapshot, source: PartSource) -> dict[str, dict[str, Any]]:
     """Per stream: what the pipeline measured, and how the inlet is."""
     status = source.status()
     merged = {}
@@ -220,7 +241,7 @@ def stop_on_signal() -> Iterator[threading.Event]:
             signal.signal(number, handler)
 
 
-def summary_rows(session: Session, snapshot: Snapshot, source: LslSource) -> list[tuple[str, str]]:
+def summary_rows(session: Session, snapshot: Snapshot, source: PartSource) -> list[tuple[str, str]]:
     """What to say of a finished session."""
     rows = [("windows", f"{snapshot.n_windows}, {snapshot.n_deadline} closed by lateness")]
     latencies = sorted(session.latencies_ms)

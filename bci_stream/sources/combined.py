@@ -11,6 +11,7 @@ from bci_stream.sources.lsl_inlet import InletStatus
 from bci_stream.sources.lsl_link import local_clock
 
 _SLICE_S: Final = 0.025  # the most that a dying stream can take with it
+_MAX_DRAINS: Final = 64
 _ALL_OF_IT: Final = {EEG: 1.0, AUDIO: 1.0}
 
 
@@ -43,9 +44,16 @@ class CombinedSource:
         clock: Callable[[], float] = local_clock,
     ) -> None:
         self._sources, self._rates, self._clock = tuple(sources), dict(rates), clock
+        self._begun = False
 
     def read(self, missing_s: Mapping[str, float], timeout_s: float = 0.1) -> list[Event]:
-        """Wait for the stream that lacks most of the next window; take what has come from all."""
+        """Wait for the stream that lacks most of the next window; take what has come from all.
+
+        The first call lets go of the samples that came before it, so that all streams begin together.
+        """
+        if not self._begun:
+            self._begun = True
+            return [event for source in self._sources for event in _without_samples(source)]
         deadline_s = self._clock() + timeout_s
         missing = dict(missing_s)
         pacer = self._pacer(missing)
@@ -90,3 +98,14 @@ class CombinedSource:
         own = {role: status.state for role, status in pacer.status().items() if role in self._rates}
         half_sample_s = {role: 0.5 / self._rates[role] for role in own}
         return all(missing.get(role, 0.0) <= half_sample_s[role] or own[role] != "live" for role in own)
+
+
+def _without_samples(source: PartSource) -> list[Event]:
+    """All that has come so far but its samples."""
+    kept: list[Event] = []
+    for _ in range(_MAX_DRAINS):
+        events = source.read(_ALL_OF_IT, 0.0)
+        kept += [event for event in events if not isinstance(event, Chunk)]
+        if not any(isinstance(event, Chunk) for event in events):
+            break
+    return kept

@@ -79,7 +79,7 @@ def with_sources(devices: Sequence[MicDevice], sources: Sequence[PulseSource]) -
 def choose_device(devices: Sequence[MicDevice], query: str | None = None) -> MicDevice:
     """The one device that is meant.
 
-    ``query``: a name, or a part of one that no other name holds; None: the system's default.
+    ``query``: a name, or a part of one that no other name holds; None or "default": the system's.
 
     Raises:
         StreamNotFoundError: there is none; the text lists what there is.
@@ -90,11 +90,11 @@ def choose_device(devices: Sequence[MicDevice], query: str | None = None) -> Mic
             "no microphone: this computer has no audio input device; plug one in, "
             "or look at the system's sound settings"
         )
-    if query is None or (query in _SERVERS and any(d.host_api == PULSE for d in devices)):
+    if query in (None, "default") or (query in _SERVERS and any(d.host_api == PULSE for d in devices)):
         found = [d for d in devices if d.is_default]
         asked = "default microphone"
     else:
-        found = _matching(devices, query)
+        found = _matching(devices, query or "")
         asked = f"microphone named {query!r}"
     if not found:
         raise StreamNotFoundError(f"there is no {asked}; found {_list(devices)}")
