@@ -50,6 +50,7 @@ class ModelChoice:
     mains_hz: float = 50.0
     window_s: float = 5.0
     hop_s: float = 0.2
+    voice_gate: bool | None = None
 
     def __post_init__(self) -> None:
         if self.mains_hz not in (50.0, 60.0):
@@ -89,6 +90,8 @@ def prepare(
 
     from bci_stream.model.predictor import StreamingPredictor
 
-    plans = plan_for_contract(specs, bundle.contract, fit=choice.fit, mains_hz=choice.mains_hz)
+    plans = plan_for_contract(
+        specs, bundle.contract, fit=choice.fit, mains_hz=choice.mains_hz, voice_gate=choice.voice_gate
+    )
     torch.set_num_threads(1)  # a second thread gains little and costs a hundredfold tail latency
     return Prepared(plans, window_settings(bundle.contract, lateness_s), bundle, StreamingPredictor(bundle))

@@ -51,6 +51,13 @@ Trust = Annotated[
     bool, typer.Option("--trust", help="run the TorchScript program of a bundle from elsewhere (it is code)")
 ]
 Mains = Annotated[float, typer.Option("--mains", help="mains frequency of your country, 50 or 60 Hz")]
+VoiceGate = Annotated[
+    bool | None,
+    typer.Option(
+        "--voice-gate/--no-voice-gate",
+        help="use the voice only where somebody speaks, or always; else as the bundle has it",
+    ),
+]
 WindowS = Annotated[float, typer.Option("--window", help="window in seconds, without a model")]
 HopS = Annotated[float, typer.Option("--hop", help="hop in seconds, without a model")]
 Json = Annotated[bool, typer.Option("--json", help="JSON lines on stdout, for programs")]
@@ -105,6 +112,7 @@ def replay(
     no_model: NoModel = False,
     trust: Trust = False,
     mains: Mains = 50.0,
+    voice_gate: VoiceGate = None,
     window: WindowS = 5.0,
     hop: HopS = 0.2,
     lateness: Annotated[
@@ -141,7 +149,9 @@ def replay(
             streams=StreamChoice(
                 eeg, audio, not no_eeg, not no_audio, names_of(channels), names_of(pick), unit
             ),
-            model=ModelChoice(None if no_model else bundle, not no_model, fit, trust, mains, window, hop),
+            model=ModelChoice(
+                None if no_model else bundle, not no_model, fit, trust, mains, window, hop, voice_gate
+            ),
             lateness_s=lateness,
             reanchor=reanchor,
             windows=windows,
@@ -168,6 +178,7 @@ def live(
     no_model: NoModel = False,
     trust: Trust = False,
     mains: Mains = 50.0,
+    voice_gate: VoiceGate = None,
     window: WindowS = 5.0,
     hop: HopS = 0.2,
     lateness: Annotated[
@@ -191,7 +202,9 @@ def live(
             streams=StreamChoice(
                 eeg, audio, not no_eeg, not no_audio, names_of(channels), names_of(pick), unit, mic
             ),
-            model=ModelChoice(None if no_model else bundle, not no_model, fit, trust, mains, window, hop),
+            model=ModelChoice(
+                None if no_model else bundle, not no_model, fit, trust, mains, window, hop, voice_gate
+            ),
             seconds=seconds,
             wait_s=wait,
             lateness_s=lateness,

@@ -266,6 +266,7 @@ def session_facts(prepared: Prepared, roles: Sequence[str]) -> dict[str, str]:
         "lateness_s": repr(settings.lateness_s),
         "bundle_sha256": prepared.bundle.sha256 if prepared.bundle else "",
         "roles": ",".join(roles),
+        "voice_gate": str(any(plan.voice_gate for plan in prepared.plans.values())).lower(),
     }
 
 
