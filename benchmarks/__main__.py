@@ -33,7 +33,7 @@ def benchmarks(quick: bool) -> dict[str, Callable[[], Report]]:
         "xdf": lambda: xdf.run(10.0 if quick else 120.0),
         "startup": lambda: startup.run(1 if quick else 5),
         "models": lambda: models.run(family),
-        "microphone": lambda: microphone.run(*((2.0, (10.0,)) if quick else (30.0,))),
+        "microphone": lambda: microphone.run(*((2.0, (5.0,)) if quick else (30.0,))),
     }
 
 

@@ -106,26 +106,37 @@ class LineFit:
     _RATE_PRIOR: Final = 100e-6
     _NOISE_S: Final = 0.3e-3
     _STEP_S: Final = 1e-3
-    _N_STEP: Final = 6
+    _N_LATE: Final = 6
+    _N_EARLY: Final = 2
 
     def __init__(self, sfreq: float) -> None:
         self._sfreq = sfreq
         self._points: deque[tuple[int, float]] = deque(maxlen=self._N_KEPT)
         self._n, self._at_s, self.rate = 0, 0.0, 0.0
+        self._usual_rate = 0.0  # as known before the last step
 
-    def add(self, n: int, local_s: float) -> None:
-        """Sample number ``n`` was taken at about ``local_s``."""
+    def add(self, n: int, local_s: float, *, by_arrival: bool) -> None:
+        """Sample number ``n`` was taken at about ``local_s``.
+
+        ``by_arrival``: an early one is believed sooner; blocks come late for many reasons, early for none.
+        """
+        n_early = self._N_EARLY if by_arrival else self._N_LATE
         self._points.append((n, local_s))
-        late = [t - self.at(k) for k, t in list(self._points)[-self._N_STEP :]]
-        one_side = min(late) > self._STEP_S or max(late) < -self._STEP_S
-        if len(self._points) > self._N_STEP and one_side:
-            for _ in range(len(self._points) - self._N_STEP):
-                self._points.popleft()
+        late_s = [t - self.at(k) for k, t in list(self._points)[-self._N_LATE :]]
+        if len(self._points) > self._N_LATE and min(late_s) > self._STEP_S:
+            self._forget_but(self._N_LATE)
+        elif len(self._points) > n_early and max(late_s[-n_early:]) < -self._STEP_S:
+            self._forget_but(n_early)
         self._refit()
 
     def at(self, n: int) -> float:
         """Local time of sample number ``n``."""
         return self._at_s + (n - self._n) / self._sfreq * (1.0 + self.rate)
+
+    def _forget_but(self, n_kept: int) -> None:
+        self._usual_rate = self.rate
+        while len(self._points) > n_kept:
+            self._points.popleft()
 
     def _refit(self) -> None:
         first_n, first_s = self._points[0]
@@ -143,6 +154,7 @@ class LineFit:
 
     def _regress(self, x: TimeArray, z: TimeArray) -> tuple[float, float, float]:
         centre, mean = float(x.mean()), float(z.mean())
-        information = float((x - centre) @ (x - centre)) / self._NOISE_S**2
-        rate = float((x - centre) @ (z - mean)) / self._NOISE_S**2 / (information + self._RATE_PRIOR**-2)
-        return centre, mean, rate
+        off = x - centre
+        information = float(off @ off) / self._NOISE_S**2
+        more = float(off @ (z - mean - self._usual_rate * off)) / self._NOISE_S**2
+        return centre, mean, self._usual_rate + more / (information + self._RATE_PRIOR**-2)

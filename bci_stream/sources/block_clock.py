@@ -26,10 +26,10 @@ Origin = Literal["ADC clock", "arrival"]
 Piece = tuple[TimeArray, FloatArray]
 
 START_S: Final = 0.5  # blocks are held this long at first: sound servers begin with a burst
-SETTLE_S: Final = 0.15
+SETTLE_S: Final = 0.2
 LATE_S: Final = 0.03  # lateness below this is a hiccup of the scheduler and not looked into
 FLAGGED_S: Final = 0.003  # a loss that the host itself reports is believed from this length on
-SLEW: Final = 2e-3
+SLEW: Final = 5e-3
 _GAIN: Final = 0.2  # of the distance to the fit, per block
 _BUCKET_S: Final = 0.25
 _N_OFFSETS: Final = 200
@@ -144,7 +144,7 @@ class BlockClock:
             places.append((self._local_s(held.block) - n / self.sfreq, n))
             n += held.block.n
         start_s, at = min(places)
-        self._fit.add(at, start_s + at / self.sfreq)
+        self._fit.add(at, start_s + at / self.sfreq, by_arrival=bool(self._judge.fault))
         self._next_s = max(self._next_s, start_s)
         self._running = True
         return self._release(0)
@@ -190,4 +190,4 @@ class BlockClock:
         if self._n + n - first >= _BUCKET_S * self.sfreq:
             self._bucket = None
             if best_s < LATE_S:
-                self._fit.add(best, self._fit.at(best) + best_s)
+                self._fit.add(best, self._fit.at(best) + best_s, by_arrival=bool(self._judge.fault))

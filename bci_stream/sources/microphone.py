@@ -32,6 +32,7 @@ from bci_stream.sources.mic_level import Level, LevelMeter
 USUAL_RATE_HZ: Final = 16_000.0
 _RATES_HZ: Final = (8_000.0, 192_000.0)
 _BLOCKS_S: Final = (0.001, 0.1)
+_HOST_BLOCK_S: Final = 0.005  # measured: PulseAudio's blocks of 10 ms come 2 to 10 ms late, those of 5 ms 1.2
 _FIRST_BLOCK_S: Final = 6.0  # sound servers take up to 1.5 s
 _LOST_S: Final = 0.35  # no block for so long: gone, until it proves otherwise
 _REOPEN_S: Final = 3.0  # no block for so long, or since the opening: open it anew
@@ -59,7 +60,8 @@ class MicrophoneSource:
     Args:
         query: a name or a part of one; None: the system's default.
         sfreq: Hz; None: 16 kHz, or the device's own where it does not take that.
-        block_s: seconds per block, which is what the newest sample waits for.
+        block_s: seconds per block, which is what the newest sample waits for; the host is asked for 5 ms at
+            most, because it keeps to the time of small blocks.
         clock: the local clock of the streams.
 
     Raises:
@@ -78,9 +80,10 @@ class MicrophoneSource:
             raise ConfigError(f"a rate of {sfreq:g} Hz makes no sense for speech: use 8000 to 192000")
         if not _BLOCKS_S[0] <= block_s <= _BLOCKS_S[1]:
             raise ConfigError(f"a block of {block_s * 1e3:g} ms makes no sense: use 1 to 100 ms")
-        self._query, self._sfreq, self._block_s, self._clock = query, sfreq, block_s, clock
+        self._query, self._sfreq, self._clock = query, sfreq, clock
+        self._block_s = min(block_s, _HOST_BLOCK_S)
         self._lock = threading.Condition()  # over what both the callback and the reader touch
-        self._blocks: deque[_Block] = deque(maxlen=math.ceil(_KEPT_S / block_s))
+        self._blocks: deque[_Block] = deque(maxlen=math.ceil(_KEPT_S / self._block_s))
         self._n_waiting = 0
         self._opening = 0  # numbers the openings of the device; blocks of an earlier one may still wait
         self._opened_s = self._last_entry_s = -math.inf
@@ -199,7 +202,7 @@ class MicrophoneSource:
 
     def _state(self) -> tuple[State, str]:
         silent_s = self._clock() - self._last_entry_s
-        if not self._gone.is_set() and silent_s <= max(_LOST_S, 3 * self._block_s):
+        if not self._gone.is_set() and silent_s <= _LOST_S:
             return "live", ""
         why = self._trouble or f"nothing from {self.device.name!r} for {silent_s:.1f} s; waiting for it"
         return "lost", f"AUDIO LOST: {why}"

@@ -57,31 +57,31 @@ def version() -> str:
 def inputs() -> list[MicDevice]:
     """What can record now; any capture of this process must be closed.
 
-    Raises StreamError without PortAudio.
+    Raises StreamError without PortAudio, or where it cannot look.
     """
     sd = _sounddevice()
-    with _lock, _quiet():
-        sd._terminate()
-        sd._initialize()
-        default = sd.default.device[0] if sd.default.device[0] >= 0 else _default_input(sd)
-        apis = [api["name"] for api in sd.query_hostapis()]
-        return [
-            MicDevice(
-                i,
-                str(device["name"]),
-                apis[device["hostapi"]],
-                int(device["max_input_channels"]),
-                float(device["default_samplerate"]),
-                i == default,
-            )
-            for i, device in enumerate(sd.query_devices())
-            if device["max_input_channels"] > 0
-        ]
-
-
-def _default_input(sd: Any) -> int:
-    hosts = sd.query_hostapis()
-    return int(hosts[0]["default_input_device"]) if hosts else -1
+    try:
+        with _lock, _quiet():
+            sd._terminate()
+            sd._initialize()
+            devices, apis = list(sd.query_devices()), [dict(api) for api in sd.query_hostapis()]
+            default = sd.default.device[0]
+    except sd.PortAudioError as error:
+        raise StreamError(f"PortAudio cannot look for devices ({error}): is the sound system up?") from None
+    if default < 0:  # nobody has set one for this process
+        default = apis[0]["default_input_device"] if apis else -1
+    return [
+        MicDevice(
+            i,
+            str(device["name"]),
+            apis[device["hostapi"]]["name"],
+            int(device["max_input_channels"]),
+            float(device["default_samplerate"]),
+            i == default,
+        )
+        for i, device in enumerate(devices)
+        if device["max_input_channels"] > 0
+    ]
 
 
 class Capture:

@@ -11,7 +11,7 @@ from bci_stream.sources.adc_clock import AdcJudge, BlockTime, LineFit
 from bci_stream.sources.block_clock import LATE_S, SLEW, START_S, BlockClock
 
 SFREQ = 16_000.0
-N = 160
+N = 80
 T0 = 1000.0
 LATENCY_S = 0.008  # from the end of a block to its callback, at best
 
@@ -47,8 +47,8 @@ class Run:
                 after_loss = True
                 continue
             entry = end + LATENCY_S + abs(rng.normal(0, 2e-4)) + (rng.random() < 0.05) * rng.exponential(0.01)
-            if b < 6:  # sound servers begin with a burst
-                entry = T0 + 6 * N / rate + LATENCY_S + 0.06
+            if b < 12:  # sound servers begin with a burst
+                entry = T0 + 12 * N / rate + LATENCY_S + 0.06
             if device.stalled[0] <= entry - T0 < sum(device.stalled):
                 entry = T0 + sum(device.stalled)
             entry = free_s = max(entry, free_s + 1e-4)
@@ -108,10 +108,11 @@ def test_what_the_stamps_stand_on_is_said(host, origin, words):
     assert words in clock.words
 
 
-def test_a_clock_that_worsens_is_left_without_a_step():
+def test_a_clock_that_worsens_by_30_ms_a_second_is_left_before_it_does_harm():
     run = Run(Device("worsens"))
     assert run.clock.latency_s == pytest.approx(LATENCY_S, abs=1e-3)
-    assert run.steady_ms()[1] < 1.0
+    assert np.abs(run.error_ms).max() < 5.0
+    assert run.steady_ms(35.0)[0] == pytest.approx(run.steady_ms(0.0, 19.0)[0], abs=0.5)
 
 
 @pytest.mark.parametrize("host", ["good", "epoch"])
@@ -160,7 +161,8 @@ def test_nothing_is_handed_out_before_the_start_is_understood():
     clock = BlockClock(SFREQ)
     data = np.zeros((N, 1), np.float32)
     out = [
-        len(clock.step(BlockTime(T0 + k * 0.01, 0.0, 0.0, N), data)) for k in range(int(START_S / 0.01) + 2)
+        len(clock.step(BlockTime(T0 + k * N / SFREQ, 0.0, 0.0, N), data))
+        for k in range(int(START_S * SFREQ / N) + 2)
     ]
     assert out[:40] == [0] * 40
     assert sum(out) == len(out)
@@ -171,7 +173,7 @@ def test_a_device_that_goes_away_at_once_still_gives_what_it_had():
     assert clock.flush() == []
     assert clock.step(BlockTime(T0, 0.0, 0.0, N), np.zeros((N, 1), np.float32)) == []
     ((times, _),) = clock.flush()
-    assert times[0] == pytest.approx(T0 - 0.01, abs=1e-6)
+    assert times[0] == pytest.approx(T0 - N / SFREQ, abs=1e-6)
 
 
 def test_a_later_opening_begins_after_the_earlier_one():
@@ -184,7 +186,7 @@ def test_two_losses_close_together_are_two_gaps():
     clock, t = BlockClock(SFREQ), T0
     for k in range(300):
         lost = k in (200, 205)
-        t += 0.01 + 0.1 * lost
+        t += N / SFREQ + 0.1 * lost
         clock.step(BlockTime(t, 0.0, 0.0, N, overflow=lost), np.full((N, 1), k, np.float32))
     assert clock.n_overflows == 2
     assert clock.n_lost == pytest.approx(2 * 0.1 * SFREQ, abs=20)
@@ -193,7 +195,7 @@ def test_two_losses_close_together_are_two_gaps():
 def test_a_lag_beyond_reason_is_a_fault():
     judge = AdcJudge(SFREQ)
     for k in range(6):
-        judge.step(BlockTime(T0 + k * 0.01, 10.0 + k * 0.01, 10.61 + k * 0.01, N))
+        judge.step(BlockTime(T0 + k * 0.005, 10.0 + k * 0.005, 10.605 + k * 0.005, N))
     assert "600 ms off" in judge.fault
     assert judge.latency_s == 0.0
 
@@ -201,8 +203,8 @@ def test_a_lag_beyond_reason_is_a_fault():
 def test_the_fit_leaves_out_what_lies_far_off_and_follows_a_lasting_step():
     fit = LineFit(SFREQ)
     for k in range(40):
-        fit.add(k * 4000, T0 + k * 0.25 + (LATE_S / 2 if k == 20 else 0.0))
+        fit.add(k * 4000, T0 + k * 0.25 + (LATE_S / 2 if k == 20 else 0.0), by_arrival=False)
     assert fit.at(40 * 4000) == pytest.approx(T0 + 10.0, abs=2e-4)
     for k in range(40, 60):
-        fit.add(k * 4000, T0 + k * 0.25 - 0.01)
+        fit.add(k * 4000, T0 + k * 0.25 - 0.01, by_arrival=False)
     assert fit.at(60 * 4000) == pytest.approx(T0 + 15.0 - 0.01, abs=1e-3)
