@@ -17,7 +17,7 @@ from bci_stream.messages import EEG
 from bci_stream.sinks.bids_name import BidsName, parse
 from bci_stream.sources.binding import Binding, bind_eeg, describe_stream, find_stream, looks_like_eeg
 from bci_stream.sources.mne_raw import import_mne, to_raw
-from bci_stream.sources.xdf import XdfRecording
+from bci_stream.sources.recordings import Recording, open_recording
 
 if TYPE_CHECKING:
     import mne
@@ -52,7 +52,7 @@ def run(options: ExportOptions) -> None:
     if options.edf is not None:
         _check_free(options.edf, ".edf")
     name = _bids_name(options) if options.bids is not None else None
-    with XdfRecording.open(options.file) as recording:
+    with open_recording(options.file) as recording:
         binding = _bound(recording, options.streams)
         raw = to_raw(recording, binding)
         for warning in (*recording.warnings, *binding.notes):
@@ -104,7 +104,7 @@ def _bids_name(options: ExportOptions) -> BidsName:
     )
 
 
-def _bound(recording: XdfRecording, choice: StreamChoice) -> Binding:
+def _bound(recording: Recording, choice: StreamChoice) -> Binding:
     if choice.eeg is not None:
         info = find_stream(recording.streams, EEG, choice.eeg)
     else:

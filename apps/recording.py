@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from apps.choice import StreamChoice
 from bci_stream.errors import StreamFormatError, StreamNotFoundError
 from bci_stream.messages import AUDIO, EEG, StreamInfo
+from bci_stream.sinks.xdf_headers import AS_BOUND
 from bci_stream.sources.binding import (
     Binding,
     bind_audio,
@@ -18,7 +19,7 @@ from bci_stream.sources.binding import (
     looks_like_eeg,
     looks_like_markers,
 )
-from bci_stream.sources.xdf import XdfRecording
+from bci_stream.sources.recordings import Recording
 
 _TOLERANCE = 0.01  # a rate within 1 % of nominal is nominal: the dejitter learns the rest
 _REFUSED = 0.2
@@ -33,7 +34,7 @@ class BoundRecording:
     notes: tuple[str, ...]
 
 
-def bind_recording(recording: XdfRecording, choice: StreamChoice, *, any_numeric: bool) -> BoundRecording:
+def bind_recording(recording: Recording, choice: StreamChoice, *, any_numeric: bool) -> BoundRecording:
     """Find EEG, audio and markers among a recording's streams.
 
     ``any_numeric``: where neither EEG nor audio is found, take the only other regular stream.
@@ -65,7 +66,7 @@ def bind_recording(recording: XdfRecording, choice: StreamChoice, *, any_numeric
 
 
 def _one(
-    recording: XdfRecording,
+    recording: Recording,
     role: str,
     query: str | None,
     looks: Callable[[StreamInfo], bool],
@@ -80,13 +81,15 @@ def _one(
     return find_stream(full, role) if full else None
 
 
-def _bind_eeg(recording: XdfRecording, info: StreamInfo, choice: StreamChoice, notes: list[str]) -> Binding:
+def _bind_eeg(recording: Recording, info: StreamInfo, choice: StreamChoice, notes: list[str]) -> Binding:
     rate = _rate(recording, info, notes)
     return bind_eeg(info, channels=choice.channels, pick=choice.pick, unit=choice.unit, sfreq=rate)
 
 
-def _rate(recording: XdfRecording, info: StreamInfo, notes: list[str]) -> float | None:
+def _rate(recording: Recording, info: StreamInfo, notes: list[str]) -> float | None:
     """The rate to work with: nominal, or measured where nominal is missing or off."""
+    if AS_BOUND in info.xml:
+        return None  # the rate of the live session, which a replay keeps
     measured = recording.measure_sfreq(info.key)
     if info.sfreq == 0:
         notes.append(f"{info.name!r} declares no rate: measured {measured:.2f} Hz")
@@ -106,7 +109,7 @@ def _rate(recording: XdfRecording, info: StreamInfo, notes: list[str]) -> float 
     return None
 
 
-def _bind_anything(recording: XdfRecording, notes: list[str]) -> Binding:
+def _bind_anything(recording: Recording, notes: list[str]) -> Binding:
     """The only other regular stream with samples, its values taken as they are."""
     able = [
         info

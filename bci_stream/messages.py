@@ -169,6 +169,7 @@ class Prediction:
     ``coverage``: share of good tokens per modality. ``stood_on``: the modalities that were used.
     ``interpolated``: share of the model's electrodes that were made from others. ``gate``: weight of
     the voice in the fusion, NaN where the mode has none. ``age_s``: local time now minus ``t_end``.
+    ``valid_until``: the local time after which it says nothing of the present any more, NaN for never.
     """
 
     index: int
@@ -188,3 +189,4 @@ class Prediction:
     latency: Latency
     age_s: float = float("nan")
     tags: tuple[str, ...] = ()
+    valid_until: float = float("nan")

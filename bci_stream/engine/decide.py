@@ -17,7 +17,7 @@ class Decider:
     """Feeds a predictor hop by hop and words its answers.
 
     ``hop_n``: role to grid samples per hop. ``stopwatch``: seconds, to time the inference; None leaves
-    it NaN.
+    it NaN. ``validity_s``: how long after a window's end its prediction holds, NaN for ever.
     """
 
     def __init__(
@@ -26,7 +26,9 @@ class Decider:
         hop_n: Mapping[str, int],
         predictor: StreamingPredictor,
         stopwatch: Callable[[], float] | None = None,
+        validity_s: float = float("nan"),
     ) -> None:
+        self._validity_s = validity_s
         self._hops = HopMaker(plans, hop_n)
         self._predictor = predictor
         self._stopwatch = stopwatch or (lambda: float("nan"))
@@ -90,6 +92,7 @@ class Decider:
             bundle_sha256=bundle.sha256,
             latency=Latency(algorithmic_s=self._delay_s, inference_ms=inference_ms),
             tags=self._tags(window, stood_on),
+            valid_until=window.t_end + self._validity_s,
         )
 
     def _tags(self, window: Window, stood_on: tuple[str, ...]) -> tuple[str, ...]:

@@ -15,6 +15,7 @@ import numpy as np
 from bci_stream.errors import StreamFormatError
 from bci_stream.messages import Chunk, ClockOffset, Event, Marker, TimeArray
 from bci_stream.sources.binding import MARKERS, Binding
+from bci_stream.sources.recordings import Recording
 from bci_stream.sources.xdf_recording import SampleBlock, StreamSummary, XdfRecording
 
 __all__ = ["StreamSummary", "XdfRecording", "XdfSource"]
@@ -61,7 +62,7 @@ class XdfSource:
 
     def __init__(
         self,
-        recording: XdfRecording,
+        recording: Recording,
         bindings: Mapping[str, Binding],
         markers: Sequence[str] = (),
         *,

@@ -14,8 +14,10 @@ import pytest
 
 from apps.choice import ModelChoice, StreamChoice, load_model, prepare
 from apps.live import open_source
+from apps.live_recording import begin
 from apps.mic import MicOptions, run
-from apps.record import Destination, record_live, replayed
+from apps.record import Destination
+from apps.recorded_session import replayed
 from bci_stream.engine.pipeline import Pipeline
 from bci_stream.engine.session import Session, replay
 from bci_stream.errors import ConfigError
@@ -28,11 +30,25 @@ from bci_stream.sources.simulator import SimulatorSettings
 from bci_stream.sources.simulator_process import SimulatorProcess
 from bci_stream.sources.xdf import XdfRecording, XdfSource
 from tests.apps.command import ROOT, bci
-from tests.apps.test_record_command import Kept
 from tests.voices import noise, vowel
 
 pyxdf = pytest.importorskip("pyxdf", reason="pyxdf comes with the dev extra")
 soundfile = pytest.importorskip("soundfile", reason="soundfile comes with the train extra")
+
+
+class Kept:
+    """What a session said, copied out of the rings."""
+
+    def __init__(self):
+        self.said = {}
+
+    def put(self, prediction, window):
+        parts = {
+            role: (p.data.tobytes(), p.mask.tobytes(), p.marks.tobytes())
+            for role, p in window.streams.items()
+        }
+        said = None if prediction is None else (prediction.logits, prediction.stood_on, prediction.tags)
+        self.said[window.index] = (window.t_end, parts, repr(said))
 
 
 def wait_until(condition, timeout_s=60.0, note=lambda: ""):
@@ -205,9 +221,7 @@ def test_the_eeg_goes_on_without_the_microphone_and_the_recording_replays_bit_fo
         model = ModelChoice(voice_gate=True)
         specs = {role: b.spec for role, b in bindings.items() if role in (EEG, AUDIO)}
         prepared = prepare(model, load_model(model), specs)
-        recording = record_live(
-            Destination(file=tmp_path / "both.xdf"), source, bindings, prepared, audio=True
-        )
+        recording = begin(Destination(file=tmp_path / "both.xdf"), source, bindings, prepared, audio=True)
         pipeline = Pipeline(prepared.plans, prepared.settings, prepared.predictor)
         said, kept = [], Kept()
         session = Session(

@@ -17,6 +17,7 @@ from tests.apps.command import ROOT
         ("latency", "pylsl + numpy loop"),
         ("models", "cached tokens"),
         ("microphone", "Microphone"),
+        ("record", "bci-stream record"),
     ],
 )
 def test_a_quick_run_prints_its_table(name, words):
