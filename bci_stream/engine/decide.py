@@ -47,6 +47,7 @@ class Decider:
     def reset(self) -> None:
         """What comes next is unconnected, but of the same person."""
         self._predictor.reconnect()
+        self._hops.reconnect()
 
     def swap(self, predictor: StreamingPredictor, hops: list[Mapping[str, StreamWindow]]) -> None:
         """Answer with another predictor from now on, once it is warm from these recent hops.
@@ -126,11 +127,20 @@ class Decider:
             tags.append("no decision")
         elif len(stood_on) == 1:
             tags.append(f"{stood_on[0]} only")
+        if AUDIO not in stood_on and self._unspoken(window):
+            tags.append("no speech")
         if EEG in stood_on and self._interpolated:
             tags.append(f"interpolated {self._interpolated:.0%}")
         if any(part.gaps for part in window.streams.values()):
             tags.append("gap")
         return tuple(tags)
+
+    def _unspoken(self, window: Window) -> bool:
+        """Whether the voice would have been used, had anybody spoken."""
+        if not self._hops.gates_voice or AUDIO not in window.streams:
+            return False
+        contract = self._predictor.bundle.contract
+        return AUDIO in contract.modalities and window.streams[AUDIO].coverage >= contract.min_coverage
 
 
 def algorithmic_delay_s(plans: Mapping[str, StreamPlan]) -> float:
