@@ -19,6 +19,7 @@ from apps import (
     cli_search,
 )
 from apps import cli_outputs as options
+from apps.cli_calibrate import Profile, profile_bundle
 from apps.cli_device import BrainFlow, BrainFlowFile, BrainFlowParam, FieldTrip, SerialPort
 from apps.cli_devices import Device
 from apps.cli_training import register
@@ -196,6 +197,7 @@ def live(
     unit: Unit = None,
     device: Device = None,
     bundle: BundlePath = None,
+    profile: Profile = None,
     fit: Fit = None,
     no_model: NoModel = False,
     trust: Trust = False,
@@ -238,6 +240,8 @@ def live(
     from apps.live_recording import RecordingChoice
     from apps.outputs import OutputChoice
 
+    if profile is not None:
+        bundle = profile_bundle(profile, bundle)
     command.run(
         command.LiveOptions(
             streams=StreamChoice(
