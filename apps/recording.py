@@ -13,6 +13,7 @@ from bci_stream.sources.binding import (
     bind_audio,
     bind_eeg,
     describe_stream,
+    describe_streams,
     find_stream,
     looks_like_audio,
     looks_like_eeg,
@@ -51,13 +52,12 @@ def bind_recording(recording: XdfRecording, choice: StreamChoice, *, any_numeric
         info = _one(recording, AUDIO, choice.audio, looks_like_audio, notes)
         if info is not None:
             bindings[AUDIO] = bind_audio(info, sfreq=_rate(recording, info, notes))
-    if not bindings and any_numeric and choice.want_eeg:
-        bindings[EEG] = _bind_anything(recording, notes)
+    if not bindings and any_numeric and choice.want_eeg and (able := _numeric_streams(recording)):
+        bindings[EEG] = _bind_anything(able, notes)
     if not bindings:
-        listing = "; ".join(describe_stream(info) for info in recording.streams) or "no stream at all"
         raise StreamNotFoundError(
-            f"the recording has neither EEG nor audio with samples; found {listing}; "
-            "choose with --eeg or --audio"
+            "the recording has neither EEG nor audio with samples; choose with --eeg or --audio; "
+            f"found {describe_streams(recording.streams)}"
         )
     notes += [note for binding in bindings.values() for note in binding.notes]
     markers = tuple(info.key for info in recording.streams if looks_like_markers(info))
@@ -106,13 +106,16 @@ def _rate(recording: XdfRecording, info: StreamInfo, notes: list[str]) -> float 
     return None
 
 
-def _bind_anything(recording: XdfRecording, notes: list[str]) -> Binding:
-    """The only other regular stream with samples, its values taken as they are."""
-    able = [
+def _numeric_streams(recording: XdfRecording) -> list[StreamInfo]:
+    return [
         info
         for info in recording.streams
         if info.dtype != "string" and info.sfreq > 0 and recording.summary(info.key).n_samples
     ]
+
+
+def _bind_anything(able: list[StreamInfo], notes: list[str]) -> Binding:
+    """The only other regular stream with samples, its values taken as they are."""
     info = find_stream(able, EEG, f"key={able[0].key}" if len(able) == 1 else None)
     notes.append(f"{describe_stream(info)} is no EEG by its header: shown as it is")
     names = tuple(info.ch_names) or tuple(f"ch{i + 1}" for i in range(info.n_channels))

@@ -19,6 +19,7 @@ from bci_stream.sources.metadata import is_parked, normalise_label, unit_to_uv
 from bci_stream.sources.selection import (
     MARKERS,
     describe_stream,
+    describe_streams,
     find_stream,
     looks_like_audio,
     looks_like_eeg,
@@ -31,6 +32,7 @@ __all__ = [
     "bind_audio",
     "bind_eeg",
     "describe_stream",
+    "describe_streams",
     "find_stream",
     "looks_like_audio",
     "looks_like_eeg",

@@ -16,6 +16,7 @@ from bci_stream.messages import StreamInfo
 MAX_XML_BYTES = 1_000_000
 MAX_CHANNELS = 1024
 MAX_SFREQ_HZ = 200_000.0
+MAX_TEXT = 500  # of a name, a label or an id: what is longer is damage, and cut
 
 #: Sample formats of LSL and XDF, as numpy spells them (little endian); None for strings.
 NUMPY_FORMATS: dict[str, str | None] = {
@@ -77,7 +78,7 @@ def _parse_xml(xml: str | bytes, key: str) -> Element:
 
 
 def _text(element: Element, tag: str) -> str:
-    return (element.findtext(tag) or "").strip()
+    return (element.findtext(tag) or "").strip()[:MAX_TEXT]
 
 
 def _channel_count(text: str, who: str) -> int:
