@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from apps import cli_evaluate, cli_record, cli_search
+from apps import cli_evaluate, cli_record, cli_search, cli_tools
 from apps.cli_training import register
 from apps.console import fail
 from bci_stream.errors import BciStreamError
@@ -300,6 +300,7 @@ register(app)
 cli_evaluate.register(app)
 cli_record.register(app)
 cli_search.register(app)
+cli_tools.register(app)
 
 
 def script(command: str) -> None:

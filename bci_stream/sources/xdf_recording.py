@@ -109,6 +109,11 @@ class XdfRecording:
         """One line for each thing that is damaged, cut off or left out."""
         return self._index.notes.lines()
 
+    @property
+    def complete(self) -> bool:
+        """Whether its recorder closed it: the file has footers."""
+        return self._index.has_end
+
     def summary(self, key: str) -> StreamSummary:
         """What the recording holds of one stream; decodes its ends only.
 

@@ -126,7 +126,8 @@ class NumericDecoder:
             m, offset = min(max_samples, n - first), start + first * stride
             stamps = np.ndarray((m,), "<f8", buffer, offset + 1, (stride,)).copy()
             self.last_stamp = float(stamps[-1])
-            yield stamps, self._rows(buffer, offset + 9, stride, m)
+            flags = np.ndarray((m,), np.uint8, buffer, offset, (stride,))
+            yield from _sound(flags == _STAMPED, stamps, self._rows(buffer, offset + 9, stride, m))
 
     def _unstamped(
         self, buffer: Buffer, start: int, n: int, max_samples: int, first_is_stamped: bool
@@ -138,7 +139,10 @@ class NumericDecoder:
                 stamps = self._deduced(_STAMP.unpack_from(buffer, start + 1)[0], m)
             else:
                 stamps = self._deduced(self.last_stamp + self._interval_s, m)
-            yield stamps, self._rows(buffer, values + first * stride, stride, m)
+            # The byte before a sample's values is the flag, or the end of the first one's stamp.
+            flags = np.ndarray((m,), np.uint8, buffer, values + first * stride - 1, (stride,)) == 0
+            flags[0] |= first_is_stamped and first == 0
+            yield from _sound(flags, stamps, self._rows(buffer, values + first * stride, stride, m))
 
     def _deduced(self, first_stamp: float, n: int) -> TimeArray:
         """One interval added after another, as every reader of XDF does, so that the bits agree."""
@@ -176,6 +180,16 @@ class NumericDecoder:
             yield n_whole, n_bytes, stamps, rows
             start += n_bytes
             n -= n_whole
+
+
+def _sound(
+    good: NDArray[np.bool_], stamps: TimeArray, values: NDArray[Any]
+) -> Iterator[tuple[TimeArray, NDArray[Any]]]:
+    """The samples whose flag is what it must be; the others are known to be damaged."""
+    if good.all():
+        yield stamps, values
+    elif good.any():
+        yield stamps[good], values[good]
 
 
 class StringDecoder:

@@ -1,8 +1,8 @@
 """Finds where the chunks of an XDF file go on behind a damaged place.
 
-A chunk of a known stream can be told by its tag and stream id, by a header that fits around them, and by
-another chunk, or the file's end, where it ends. Failing that, the file goes on behind a boundary chunk,
-which is what those are for.
+A chunk of a known stream can be told by its tag and stream id, one that introduces a stream by its XML; and
+both by a header that fits around them, and by another chunk, or the file's end, where they end. Failing
+that, the file goes on behind a boundary chunk, which is what those are for.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from bci_stream.sources.xdf_format import (
 from bci_stream.sources.xdf_samples import Buffer
 
 _TAGS = bytes((STREAM_HEADER, SAMPLES, CLOCK_OFFSET, STREAM_FOOTER))
+_HEADER_TAG = bytes((STREAM_HEADER, 0))
 _N_LENGTH_BYTES = (1, 4, 8)
 
 
@@ -56,10 +57,13 @@ class ChunkSearch:
                 begin = self._begin_of(match.start() - 2, position)
                 yield match.end() if begin is None else begin
                 continue
-            if STREAM_ID.unpack_from(self._buffer, match.start() + 2)[0] in self._known:
+            if match.lastgroup == "header" or self._id_at(match.start() + 2) in self._known:
                 begin = self._begin_of(match.start(), position)
                 if begin is not None:
                     yield begin
+
+    def _id_at(self, position: int) -> int:
+        return int(STREAM_ID.unpack_from(self._buffer, position)[0])
 
     def _begin_of(self, tag_at: int, position: int) -> int | None:
         """Where the chunk with this tag begins, when a whole chunk is there and another one follows."""
@@ -79,8 +83,9 @@ class ChunkSearch:
 def _pattern(stream_ids: frozenset[int]) -> re.Pattern[bytes]:
     """A boundary, or a tag and then a stream id: byte by byte, so that it takes as long with many streams."""
     boundary = b"(?P<boundary>" + re.escape(BOUNDARY_UUID) + b")"
+    header = b"(?P<header>" + re.escape(_HEADER_TAG) + rb".{4}\s*<(?:\?xml|info))"
     if not stream_ids:
-        return re.compile(boundary, re.DOTALL)
+        return re.compile(boundary + b"|" + header, re.DOTALL)
     columns = zip(*(STREAM_ID.pack(stream_id) for stream_id in stream_ids), strict=True)
     of_id = b"".join(b"[" + b"".join(re.escape(bytes((b,))) for b in sorted(set(c))) + b"]" for c in columns)
-    return re.compile(boundary + b"|[" + _TAGS + rb"]\x00" + of_id, re.DOTALL)
+    return re.compile(boundary + b"|" + header + b"|[" + _TAGS + rb"]\x00" + of_id, re.DOTALL)

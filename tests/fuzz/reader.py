@@ -16,6 +16,7 @@ from apps.recording import bind_recording
 from bci_stream.errors import BciStreamError, RecordingError
 from bci_stream.messages import Chunk, ClockOffset
 from bci_stream.sources import kernels
+from bci_stream.sources.overview import survey
 from bci_stream.sources.xdf import XdfRecording, XdfSource
 
 
@@ -30,7 +31,7 @@ def main() -> None:
 
 
 def read(path: Path) -> dict[str, Any]:
-    """A file read twice: everything that is in it, and the events of a replay; the longer time counts."""
+    """A file read by all who read: its samples, a replay, ``info``; the longest time counts."""
     began_s = time.process_time()
     try:
         recording = XdfRecording.open(path)
@@ -47,7 +48,11 @@ def read(path: Path) -> dict[str, Any]:
             answer |= {"refused": type(error).__name__}
             lines.append(str(error))
         lines += recording.warnings
-    return answer | {"lines": lines, "cpu_s": max(read_s, time.process_time() - began_s)}
+    replay_s, began_s = time.process_time() - began_s, time.process_time()
+    with XdfRecording.open(path) as recording:
+        survey(recording)
+    look_s = time.process_time() - began_s
+    return answer | {"lines": lines, "cpu_s": max(read_s, replay_s, look_s)}
 
 
 def _digests(recording: XdfRecording) -> dict[str, str]:
