@@ -17,6 +17,7 @@ from apps import (
     cli_mic,
     cli_record,
     cli_search,
+    cli_tools,
 )
 from apps import cli_outputs as options
 from apps.cli_calibrate import Profile, profile_bundle
@@ -378,6 +379,7 @@ cli_mic.register(app)
 cli_record.register(app)
 cli_search.register(app)
 cli_calibrate.register(app)
+cli_tools.register(app)
 
 
 def script(command: str) -> None:
