@@ -43,8 +43,11 @@ class StreamChoice:
     unit: str | None = None
     markers: str | None = None
     device: str | None = None
+    mic: str | None = None
 
     def __post_init__(self) -> None:
+        if self.mic is not None and (self.audio is not None or not self.want_audio):
+            raise ConfigError("--mic takes the voice from a microphone here: drop --audio and --no-audio")
         if not (self.want_eeg or self.want_audio):
             raise ConfigError("--no-eeg with --no-audio leaves nothing to look at: drop one of them")
 
@@ -67,6 +70,7 @@ class ModelChoice:
     mains_hz: float | None = None
     window_s: float | None = None
     hop_s: float | None = None
+    voice_gate: bool | None = None
 
     def __post_init__(self) -> None:
         if self.mains_hz not in (None, 50.0, 60.0):
@@ -112,7 +116,9 @@ def prepare(
     from bci_stream.model.predictor import StreamingPredictor
 
     fit, mains_hz = choice.fit or FIT, choice.mains_hz or MAINS_HZ
-    plans = plan_for_contract(specs, bundle.contract, fit=fit, mains_hz=mains_hz)
+    plans = plan_for_contract(
+        specs, bundle.contract, fit=fit, mains_hz=mains_hz, voice_gate=choice.voice_gate
+    )
     torch.set_num_threads(1)  # a second thread gains little and costs a hundredfold tail latency
     settings = window_settings(bundle.contract, lateness_s)
     return Prepared(plans, settings, bundle, StreamingPredictor(bundle), choice)

@@ -9,8 +9,18 @@ from typing import Annotated
 
 import typer
 
-from apps import cli_calibrate, cli_devices, cli_evaluate, cli_gui, cli_record, cli_search
+from apps import (
+    cli_calibrate,
+    cli_devices,
+    cli_evaluate,
+    cli_gui,
+    cli_mic,
+    cli_record,
+    cli_search,
+    cli_tools,
+)
 from apps import cli_outputs as options
+from apps.cli_calibrate import Profile, profile_bundle
 from apps.cli_device import BrainFlow, BrainFlowFile, BrainFlowParam, FieldTrip, SerialPort
 from apps.cli_devices import Device
 from apps.cli_training import register
@@ -31,6 +41,10 @@ EegQuery = Annotated[
     str | None, typer.Option("--eeg", help="EEG stream: its name, type, source_id, or key=value pairs")
 ]
 AudioQuery = Annotated[str | None, typer.Option("--audio", help="audio stream, chosen likewise")]
+Mic = Annotated[
+    str | None,
+    typer.Option("--mic", help="take the voice from this computer's microphone of this name, or default"),
+]
 NoEeg = Annotated[bool, typer.Option("--no-eeg", help="do without EEG")]
 NoAudio = Annotated[bool, typer.Option("--no-audio", help="do without audio")]
 Channels = Annotated[
@@ -54,6 +68,13 @@ Trust = Annotated[
 ]
 Mains = Annotated[
     float | None, typer.Option("--mains", help="mains frequency of your country, 50 (if absent) or 60 Hz")
+]
+VoiceGate = Annotated[
+    bool | None,
+    typer.Option(
+        "--voice-gate/--no-voice-gate",
+        help="use the voice only where somebody speaks, or always; else as the bundle has it",
+    ),
 ]
 WindowS = Annotated[
     float | None, typer.Option("--window", help="window in seconds, without a model; 5 if absent")
@@ -112,6 +133,7 @@ def replay(
     no_model: NoModel = False,
     trust: Trust = False,
     mains: Mains = None,
+    voice_gate: VoiceGate = None,
     window: WindowS = None,
     hop: HopS = None,
     lateness: Annotated[
@@ -149,7 +171,9 @@ def replay(
             streams=StreamChoice(
                 eeg, audio, not no_eeg, not no_audio, names_of(channels), names_of(pick), unit, device=device
             ),
-            model=ModelChoice(None if no_model else bundle, not no_model, fit, trust, mains, window, hop),
+            model=ModelChoice(
+                None if no_model else bundle, not no_model, fit, trust, mains, window, hop, voice_gate
+            ),
             lateness_s=lateness,
             reanchor=reanchor,
             windows=windows,
@@ -174,15 +198,18 @@ def live(
     unit: Unit = None,
     device: Device = None,
     bundle: BundlePath = None,
+    profile: Profile = None,
     fit: Fit = None,
     no_model: NoModel = False,
     trust: Trust = False,
     mains: Mains = None,
+    voice_gate: VoiceGate = None,
     window: WindowS = None,
     hop: HopS = None,
     lateness: Annotated[
         float | None, typer.Option(help="seconds a window waits for a stream that lags; else the bundle's")
     ] = None,
+    mic: Mic = None,
     brainflow: BrainFlow = None,
     serial_port: SerialPort = None,
     brainflow_file: BrainFlowFile = None,
@@ -214,6 +241,8 @@ def live(
     from apps.live_recording import RecordingChoice
     from apps.outputs import OutputChoice
 
+    if profile is not None:
+        bundle = profile_bundle(profile, bundle)
     command.run(
         command.LiveOptions(
             streams=StreamChoice(
@@ -226,8 +255,11 @@ def live(
                 unit,
                 markers,
                 device,
+                mic,
             ),
-            model=ModelChoice(None if no_model else bundle, not no_model, fit, trust, mains, window, hop),
+            model=ModelChoice(
+                None if no_model else bundle, not no_model, fit, trust, mains, window, hop, voice_gate
+            ),
             seconds=seconds,
             wait_s=wait,
             lateness_s=lateness,
@@ -343,9 +375,11 @@ register(app)
 cli_devices.register(app)
 cli_evaluate.register(app)
 cli_gui.register(app)
+cli_mic.register(app)
 cli_record.register(app)
 cli_search.register(app)
 cli_calibrate.register(app)
+cli_tools.register(app)
 
 
 def script(command: str) -> None:

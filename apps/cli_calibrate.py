@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from bci_stream.errors import ConfigError
+
 if TYPE_CHECKING:
     from calibration.profile import ProfileStore
 
@@ -15,6 +17,9 @@ Profiles = Annotated[
 ]
 Json = Annotated[bool, typer.Option("--json", help="JSON lines on stdout, for programs")]
 Name = Annotated[str, typer.Argument(help="whose")]
+Profile = Annotated[
+    str | None, typer.Option("--profile", help="the active model of this person, in place of --bundle")
+]
 profile_app = typer.Typer(
     help="Who has a model here; which is active; forget somebody.", no_args_is_help=True
 )
@@ -82,6 +87,17 @@ def calibrate(
             as_json=json,
         )
     )
+
+
+def profile_bundle(name: str, bundle: Path | None) -> Path | None:
+    """The bundle that is active for somebody; None: the base.
+
+    Raises:
+        ConfigError: a bundle was named too.
+    """
+    if bundle is not None:
+        raise ConfigError("--profile decides which bundle: leave --bundle out")
+    return _store(None).active_bundle(name)
 
 
 def _store(folder: Path | None) -> ProfileStore:

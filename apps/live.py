@@ -14,13 +14,13 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from apps.choice import ModelChoice, Prepared, StreamChoice, load_model, prepare
-from apps.console import err, out, warn, write_line
+from apps.console import err, out, say, warn, write_line
 from apps.eeg_device import DeviceChoice, open_device
 from apps.outputs import OutputChoice, Outputs
 from bci_stream.engine.pipeline import Outcome, Pipeline
 from bci_stream.engine.session import LiveSource, Session, Snapshot
 from bci_stream.engine.warm import warm_up
-from bci_stream.errors import StreamError, StreamNotFoundError
+from bci_stream.errors import BciStreamError, StreamError, StreamNotFoundError
 from bci_stream.messages import AUDIO, EEG
 from bci_stream.sinks.terminal import TerminalView, summary_table
 
@@ -164,8 +164,24 @@ def open_source(
     choice: StreamChoice, wait_s: float, device: DeviceChoice = NO_DEVICE
 ) -> tuple[StatusSource, dict[str, Binding]]:
     """Find and open the chosen streams; at least one of EEG and audio must be there."""
-    if device.wanted:  # the EEG alone; a voice beside it would be combined with it here
-        return open_device(device, choice)
+    source: StatusSource
+    if device.wanted:  # the EEG alone
+        source, bindings = open_device(device, choice)
+    else:
+        source, bindings = _open_network(choice, wait_s)
+    if choice.mic is not None:
+        source, bindings = _with_microphone(source, bindings, choice.mic)
+    if EEG not in bindings and AUDIO not in bindings:
+        source.close()
+        raise StreamNotFoundError(
+            f"no EEG and no audio stream appeared within {wait_s:g} s; start the headset's LSL connector, "
+            "look with `bci-stream streams`, or try `bci-stream demo`"
+        )
+    return source, bindings
+
+
+def _open_network(choice: StreamChoice, wait_s: float) -> tuple[StatusSource, dict[str, Binding]]:
+    """The chosen streams of the network, those that are there."""
     from bci_stream.sources.lsl import LslRequest, LslSource
 
     requests, catalogue = [], choice.catalogue()
@@ -181,20 +197,31 @@ def open_source(
                 catalogue=catalogue,
             )
         )
-    if choice.want_audio:
+    if choice.want_audio and choice.mic is None:
         requests.append(
             LslRequest(AUDIO, choice.audio, required=choice.audio is not None, catalogue=catalogue)
         )
     requests.append(LslRequest("markers", choice.markers, required=choice.markers is not None))
     source = LslSource(requests, resolve_s=wait_s)
-    bindings = source.open()
-    if EEG not in bindings and AUDIO not in bindings:
-        source.close()
-        raise StreamNotFoundError(
-            f"no EEG and no audio stream appeared within {wait_s:g} s; start the headset's LSL connector, "
-            "look with `bci-stream streams`, or try `bci-stream demo`"
-        )
-    return source, bindings
+    return source, source.open()
+
+
+def _with_microphone(
+    others: StatusSource, bindings: dict[str, Binding], name: str
+) -> tuple[StatusSource, dict[str, Binding]]:
+    """A microphone of this computer beside other streams."""
+    from bci_stream.sources.combined import CombinedSource
+    from bci_stream.sources.microphone import MicrophoneSource
+
+    try:
+        microphone = MicrophoneSource(name)
+        bindings = bindings | microphone.open()
+    except BciStreamError:
+        others.close()
+        raise
+    say(f"voice from {microphone.device.words}, {microphone.stamps}")
+    rates = {role: binding.sfreq for role, binding in bindings.items() if role in (EEG, AUDIO)}
+    return CombinedSource([others, microphone], rates), bindings
 
 
 def _watch(

@@ -157,6 +157,7 @@ def session_facts(prepared: Prepared, roles: Sequence[str]) -> dict[str, str]:
         "fit": choice.fit or FIT,
         "mains_hz": repr(choice.mains_hz or MAINS_HZ),
         "roles": ",".join(roles),
+        "voice_gate": str(any(plan.voice_gate for plan in prepared.plans.values())).lower(),
     }
 
 

@@ -26,6 +26,7 @@ class RecordedSession:
     lateness_s: float | None
     mains_hz: float | None
     fit: str | None
+    voice_gate: bool | None
     bundle_sha256: str
     roles: tuple[str, ...]
 
@@ -37,6 +38,7 @@ class RecordedSession:
             mains_hz=choice.mains_hz or self.mains_hz,
             window_s=self.window_s if choice.window_s is None else choice.window_s,
             hop_s=self.hop_s if choice.hop_s is None else choice.hop_s,
+            voice_gate=self.voice_gate if choice.voice_gate is None else choice.voice_gate,
         )
 
     def differences(self, bundle: Bundle | None, roles: Mapping[str, object]) -> Iterator[str]:
@@ -61,6 +63,7 @@ def recorded_session(recording: Recording) -> RecordedSession | None:
                 lateness_s=_positive(facts, "lateness_s"),
                 mains_hz=_positive(facts, "mains_hz"),
                 fit=facts.get("fit") or None,
+                voice_gate={"true": True, "false": False}.get(facts.get("voice_gate", "")),
                 bundle_sha256=facts.get("bundle_sha256", ""),
                 roles=tuple(role for role in facts.get("roles", "").split(",") if role),
             )

@@ -14,6 +14,7 @@ from bci_stream.sources.binding import (
     bind_audio,
     bind_eeg,
     describe_stream,
+    describe_streams,
     find_stream,
     looks_like,
     looks_like_markers,
@@ -54,13 +55,12 @@ def bind_recording(recording: Recording, choice: StreamChoice, *, any_numeric: b
         if info is not None:
             rate_hz = _rate(recording, info, notes)
             bindings[AUDIO] = bind_audio(info, sfreq=rate_hz, match=catalogue.match(info))
-    if not bindings and any_numeric and choice.want_eeg:
-        bindings[EEG] = _bind_anything(recording, notes)
+    if not bindings and any_numeric and choice.want_eeg and (able := _numeric_streams(recording)):
+        bindings[EEG] = _bind_anything(able, notes)
     if not bindings:
-        listing = "; ".join(describe_stream(info) for info in recording.streams) or "no stream at all"
         raise StreamNotFoundError(
-            f"the recording has neither EEG nor audio with samples; found {listing}; "
-            "choose with --eeg or --audio"
+            "the recording has neither EEG nor audio with samples; choose with --eeg or --audio; "
+            f"found {describe_streams(recording.streams)}"
         )
     notes += [note for binding in bindings.values() for note in binding.notes]
     markers = tuple(info.key for info in recording.streams if looks_like_markers(info))
@@ -111,13 +111,16 @@ def _rate(recording: Recording, info: StreamInfo, notes: list[str]) -> float | N
     return None
 
 
-def _bind_anything(recording: Recording, notes: list[str]) -> Binding:
-    """The only other regular stream with samples, its values taken as they are."""
-    able = [
+def _numeric_streams(recording: Recording) -> list[StreamInfo]:
+    return [
         info
         for info in recording.streams
         if info.dtype != "string" and info.sfreq > 0 and recording.summary(info.key).n_samples
     ]
+
+
+def _bind_anything(able: list[StreamInfo], notes: list[str]) -> Binding:
+    """The only other regular stream with samples, its values taken as they are."""
     info = find_stream(able, EEG, f"key={able[0].key}" if len(able) == 1 else None)
     notes.append(f"{describe_stream(info)} is no EEG by its header: shown as it is")
     names = tuple(info.ch_names) or tuple(f"ch{i + 1}" for i in range(info.n_channels))

@@ -1,4 +1,4 @@
-"""``python -m benchmarks [latency|replay|stages|xdf|record|startup|models …] [--quick] [--json FILE]``."""
+"""``python -m benchmarks [NAME …] [--quick] [--json FILE]``; names are those of :func:`benchmarks`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import platform
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import latency, models, record, replay, stages, startup, xdf
+from benchmarks import latency, microphone, models, record, replay, stages, startup, xdf
 from benchmarks.report import Report, show
 
 
@@ -34,6 +34,7 @@ def benchmarks(quick: bool) -> dict[str, Callable[[], Report]]:
         "record": lambda: record.run(1.0 if quick else 20.0),
         "startup": lambda: startup.run(1 if quick else 5),
         "models": lambda: models.run(family),
+        "microphone": lambda: microphone.run(*((2.0, (5.0,)) if quick else (30.0,))),
     }
 
 

@@ -36,6 +36,7 @@ class Decider:
         self._delay_s = algorithmic_delay_s(plans)
         self._beside: StreamingPredictor | None = None
         self.newest_hop: Hop | None = None  # as the predictor was given it
+        self.said: RawPrediction | None = None  # of the newest window; None when it was not fused
         self.shadow_said: RawPrediction | None = None  # by the model beside, of the newest window
 
     @property
@@ -46,6 +47,7 @@ class Decider:
     def reset(self) -> None:
         """What comes next is unconnected, but of the same person."""
         self._predictor.reconnect()
+        self._hops.reconnect()
 
     def swap(self, predictor: StreamingPredictor, hops: list[Mapping[str, StreamWindow]]) -> None:
         """Answer with another predictor from now on, once it is warm from these recent hops.
@@ -89,9 +91,10 @@ class Decider:
         began_s = self._stopwatch()
         hop = self.newest_hop = self._hops.newest(window)
         self._predictor.push(hop.eeg, hop.eeg_valid, hop.audio, hop.audio_valid)
+        self.said = None
         if not fuse:
             return None
-        raw = self._predictor.predict()
+        raw = self.said = self._predictor.predict()
         return self._worded(window, raw, (self._stopwatch() - began_s) * 1e3)
 
     def _worded(self, window: Window, raw: RawPrediction, inference_ms: float) -> Prediction:
@@ -124,11 +127,20 @@ class Decider:
             tags.append("no decision")
         elif len(stood_on) == 1:
             tags.append(f"{stood_on[0]} only")
+        if AUDIO not in stood_on and self._unspoken(window):
+            tags.append("no speech")
         if EEG in stood_on and self._interpolated:
             tags.append(f"interpolated {self._interpolated:.0%}")
         if any(part.gaps for part in window.streams.values()):
             tags.append("gap")
         return tuple(tags)
+
+    def _unspoken(self, window: Window) -> bool:
+        """Whether the voice would have been used, had anybody spoken."""
+        if not self._hops.gates_voice or AUDIO not in window.streams:
+            return False
+        contract = self._predictor.bundle.contract
+        return AUDIO in contract.modalities and window.streams[AUDIO].coverage >= contract.min_coverage
 
 
 def algorithmic_delay_s(plans: Mapping[str, StreamPlan]) -> float:

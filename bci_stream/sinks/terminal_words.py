@@ -130,10 +130,11 @@ def latency_words(latency: Latency | None) -> str:
 
 
 def note_words(state: TerminalState) -> str:
-    """The prediction's tags, and how many channels carry which mark."""
+    """The prediction's tags, how many channels carry which mark, and what is wrong with a stream."""
     notes = list(state.prediction.tags) if state.prediction is not None else []
     for role, flags in state.marks.items():
         notes += [f"{role_name(role)} {flag} on {n} ch" for flag, n in flags.items()]
+    notes += [str(figures["note"]) for figures in state.health.values() if figures.get("note")]
     return ", ".join(notes) or "-"
 
 

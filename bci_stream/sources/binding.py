@@ -21,6 +21,7 @@ from bci_stream.sources.metadata import is_recorded_bound, recorded_rails
 from bci_stream.sources.selection import (
     MARKERS,
     describe_stream,
+    describe_streams,
     find_stream,
     looks_like,
     looks_like_audio,
@@ -36,6 +37,7 @@ __all__ = [
     "bind_audio",
     "bind_eeg",
     "describe_stream",
+    "describe_streams",
     "find_stream",
     "looks_like",
     "looks_like_audio",

@@ -16,6 +16,8 @@ from bci_stream.messages import StreamInfo
 MAX_XML_BYTES = 1_000_000
 MAX_CHANNELS = 1024
 MAX_SFREQ_HZ = 200_000.0
+MAX_TAGS = 100_000  # 1024 channels have 20 000
+MAX_TEXT = 500  # of a name, a label or an id: what is longer is damage, and cut
 
 #: Sample formats of LSL and XDF, as numpy spells them (little endian); None for strings.
 NUMPY_FORMATS: dict[str, str | None] = {
@@ -70,6 +72,8 @@ def _parse_xml(xml: str | bytes, key: str) -> Element:
     text = xml if isinstance(xml, str) else xml.decode("utf-8", "replace")
     if re.search(r"<!\s*(DOCTYPE|ENTITY)", text, re.IGNORECASE):
         raise StreamFormatError(f"stream {key!r}: its header declares a DTD, which is not read")
+    if (n_tags := text.count("<")) > MAX_TAGS:
+        raise StreamFormatError(f"stream {key!r}: its header has {n_tags} tags, at most {MAX_TAGS} are read")
     try:
         return fromstring(text)
     except (ParseError, ValueError) as error:
@@ -77,7 +81,7 @@ def _parse_xml(xml: str | bytes, key: str) -> Element:
 
 
 def _text(element: Element, tag: str) -> str:
-    return (element.findtext(tag) or "").strip()
+    return (element.findtext(tag) or "").strip()[:MAX_TEXT]
 
 
 def _channel_count(text: str, who: str) -> int:

@@ -15,6 +15,7 @@ _EEG_TYPES = frozenset(("eeg", "exg"))
 _VAGUE_TYPES = frozenset(("data", "signal", "raw", ""))
 _AUDIO_TYPES = frozenset(("audio", "voice", "speech", "microphone", "mic"))
 _MARKER_WORDS = ("marker", "event", "annotation", "stimul", "trigger")
+_MOST_LISTED = 12
 _QUERY_KEYS = ("name", "type", "source_id", "hostname", "uid", "key")
 
 
@@ -95,17 +96,19 @@ def find_stream(
         alike = asked_for
     found = alike if alike or not query else found
     if not found:
-        raise StreamNotFoundError(f"no {asked}; found {_listing(infos)}")
+        raise StreamNotFoundError(f"no {asked}; found {describe_streams(infos)}")
     if len(found) > 1:
         raise AmbiguousStreamError(
-            f"{len(found)} streams fit as {asked}: {_listing(found)}; "
+            f"{len(found)} streams fit as {asked}: {describe_streams(found)}; "
             "choose one by name=, type=, source_id=, uid= or key="
         )
     return found[0]
 
 
-def _listing(infos: Sequence[StreamInfo]) -> str:
-    return "; ".join(describe_stream(info) for info in infos) or "no stream at all"
+def describe_streams(infos: Sequence[StreamInfo]) -> str:
+    """Streams in a line, the first of them where there are more than anybody reads."""
+    more = [f"and {len(infos) - _MOST_LISTED} more"] if len(infos) > _MOST_LISTED else []
+    return "; ".join([*map(describe_stream, infos[:_MOST_LISTED]), *more]) or "no stream at all"
 
 
 def _matching(infos: Sequence[StreamInfo], query: str) -> list[StreamInfo]:

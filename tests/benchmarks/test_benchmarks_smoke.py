@@ -16,6 +16,7 @@ from tests.apps.command import ROOT
         ("stages", "dejitter"),
         ("latency", "pylsl + numpy loop"),
         ("models", "cached tokens"),
+        ("microphone", "Microphone"),
         ("record", "bci-stream record"),
     ],
 )
