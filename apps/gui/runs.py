@@ -12,7 +12,7 @@ from apps.live import LiveOptions
 from apps.live_run import UNITS, LiveRun, open_run, subject_of
 from apps.record import replayed
 from apps.recording import BoundRecording, bind_recording
-from bci_stream.engine.happenings import EventLog, StreamFacts
+from bci_stream.engine.happenings import StreamFacts
 from bci_stream.engine.monitor import Monitor
 from bci_stream.engine.pipeline import Pipeline
 from bci_stream.engine.replaying import PREROLL_S, Played, ReplaySession
@@ -128,21 +128,20 @@ def replay_run(path: Path, streams: StreamChoice, model: ModelChoice) -> ReplayR
     try:
         bound = bind_recording(recording, streams, any_numeric=True)
         specs = {role: binding.spec for role, binding in bound.bindings.items()}
-        log = EventLog()
+        notes: list[tuple[str, str, str]] = []
         try:
             prepared = prepare(model, bundle, specs, _REPLAY_LATENESS_S)
         except BundleMismatchError as error:
-            log.add(0.0, "bad", "model", f"{error}: signals only")
+            notes.append(("bad", "model", f"{error}: signals only"))
             prepared = prepare(model, None, specs, _REPLAY_LATENESS_S)
         warm_up(prepared.plans, prepared.settings)
-        player = _Player(recording, bound, prepared, log)
+        player = _Player(recording, bound, prepared, notes)
         run = ReplayRun(player.begin, player.source.t_start, player.source.duration_s)
     except BaseException:
         recording.close()
         raise
     run.recording, run.path = recording, path
-    for note in (*bound.notes, *player.source.warnings):
-        log.add(0.0, "warn", "recording", note)
+    notes += [("warn", "recording", note) for note in (*bound.notes, *player.source.warnings)]
     return run
 
 
@@ -150,9 +149,13 @@ class _Player:
     """Begins a recording anew at any place."""
 
     def __init__(
-        self, recording: XdfRecording, bound: BoundRecording, prepared: Prepared, log: EventLog
+        self,
+        recording: XdfRecording,
+        bound: BoundRecording,
+        prepared: Prepared,
+        notes: list[tuple[str, str, str]],
     ) -> None:
-        self._prepared, self._log = prepared, log
+        self._prepared, self._notes = prepared, notes
         self.source = XdfSource(recording, bound.bindings, bound.markers, reanchor=True)
         facts = {
             role: StreamFacts(b.info.name, UNITS[role], b.sfreq)
@@ -169,7 +172,9 @@ class _Player:
         pipeline = Pipeline(
             prepared.plans, prepared.settings, prepared.predictor, stopwatch=time.perf_counter
         )
-        monitor = Monitor(pipeline, self._subject, source.t_start, log=self._log)
+        monitor = Monitor(pipeline, self._subject, source.t_start)
+        for note in self._notes:
+            monitor.log.add(0.0, *note)
         from_s = t_s - source.t_start - PREROLL_S
         events = source.events(from_s if from_s > 0 else None)
         return Played(replayed(pipeline), monitor, events)

@@ -3,7 +3,11 @@
 The windows are real, on a real engine; streams come over a real liblsl from a simulator's process.
 """
 
+import json
 import os
+import subprocess
+import sys
+from pathlib import Path
 
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
@@ -14,6 +18,7 @@ from bci_stream.sources.simulator import SimulatorSettings
 from bci_stream.sources.simulator_process import SimulatorProcess
 
 PATIENCE_MS = 90_000
+OUTLET = Path(__file__).resolve().parent.parent / "sources" / "lsl_outlet.py"
 
 
 @pytest.fixture(autouse=True)
@@ -44,6 +49,25 @@ def person(lsl_isolation):
     yield start
     for process in processes:
         process.terminate()
+
+
+@pytest.fixture
+def outlet(lsl_isolation):
+    """Starts outlets in processes of their own; ends them."""
+    processes = []
+
+    def start(**options):
+        options = {"session_id": lsl_isolation, "source_id": options["name"], **options}
+        command = [sys.executable, str(OUTLET), json.dumps(options)]
+        env = {**os.environ, "PYTHONPATH": str(OUTLET.parent.parent.parent)}
+        process = subprocess.Popen(command, env=env, stdout=subprocess.PIPE, text=True)
+        processes.append(process)
+        assert process.stdout.readline().strip()
+
+    yield start
+    for process in processes:
+        process.kill()
+        process.communicate()
 
 
 @pytest.fixture

@@ -322,7 +322,7 @@ def test_signals_and_a_picture_are_saved(qtbot, live, tmp_path):
     main, _ = live("E")
     qtbot.waitUntil(settled(main, 3.0), timeout=PATIENCE_MS)
     press(main, "pause")
-    main.tick()
+    qtbot.waitUntil(settled(main, main.session_page.signals.paused_s + 1.0), timeout=PATIENCE_MS)
     main.deeds.export(tmp_path / "out.npz")
     saved = np.load(tmp_path / "out.npz")
     history, t0 = main.frame.traces[EEG], main.frame.t0_s
@@ -369,16 +369,26 @@ def test_a_corrupt_layout_opens_the_default_and_says_so(qtbot, window, home):
 
 
 @pytest.mark.parametrize("n", [1, 256])
-def test_one_channel_and_very_many(qtbot, live, n):
-    from apps.choice import ModelChoice
+def test_one_channel_and_very_many_with_names_of_any_kind(qtbot, window, outlet, n):
+    from apps.choice import ModelChoice, StreamChoice
+    from apps.gui.runs import live_run
 
-    names = tuple(f"<b>{i}</b>😀" for i in range(n))
-    main, _ = live(f"M{n}", ModelChoice(wanted=False), ch_names=names)
+    names = [f"<b>{i}</b>😀" for i in range(n)]
+    outlet(name=f"<i>M{n}</i>", n_channels=n, labels=names)
+    main = window()
+    streams = StreamChoice(eeg=f"<i>M{n}</i>", want_audio=False)
+    options = main.options
+    main.control.begin(
+        "…", lambda: live_run(streams, ModelChoice(wanted=False), options.scope, options.session_id)
+    )
     qtbot.waitUntil(settled(main, 2.0), timeout=PATIENCE_MS)
     view = main.session_page.signals.eeg
     assert len(view._lanes) == min(n, 64)
-    assert len(main.frame.traces[EEG].ch_names) == n
+    assert list(main.frame.traces[EEG].ch_names) == names
     assert main.frame.decision.state == "none"
+    qtbot.mouseMove(view, QtCore.QPoint(30, 4 + n % 9))
+    assert "<b>" not in view.toolTip()
+    assert "&lt;b&gt;" in view.toolTip()
     for _ in range(4):
         press(main, "next_channels")
     qtbot.waitUntil(lambda: view._lanes[-1] == n - 1, timeout=PATIENCE_MS)
