@@ -29,7 +29,7 @@ SYMBOLS: Final = {
 @dataclass(frozen=True, slots=True)
 class Theme:
     """Colours as "#rrggbb". ``series``: of words about classes and the like, in order; ``fills``: of
-    their areas. ``heat``: stops of a map from
+    their areas. ``eeg``, ``voice``: of areas of the modalities. ``heat``: stops of a map from
     nothing to most; ``signed``: from most negative over nothing to most positive.
     """
 
@@ -52,8 +52,14 @@ class Theme:
     edge: str
     series: tuple[str, ...]
     fills: tuple[str, ...]
+    eeg: str
+    voice: str
     heat: tuple[str, ...]
     signed: tuple[str, ...]
+
+    def modality(self, name: str) -> str:
+        """The colour of an area that stands for EEG or for the voice; no class has it."""
+        return self.voice if name == "audio" else self.eeg
 
     def quality(self, state: str) -> str:
         """The colour of a channel's quality or of a light."""
@@ -88,6 +94,8 @@ DARK: Final = Theme(
     edge="#cc79a7",
     series=("#56b4e9", "#e69f00", "#2fc89b", "#e08fbd", "#f0e442", "#ff7a3d", "#9db4ff", "#c8ccd2"),
     fills=("#56b4e9", "#e69f00", "#2fc89b", "#e08fbd", "#f0e442", "#ff7a3d", "#9db4ff", "#c8ccd2"),
+    eeg="#8597bd",
+    voice="#cdb68f",
     heat=("#1b2027", "#1f4e79", "#2f86b7", "#6fc0c9", "#f2e9a0"),
     signed=("#f2a65a", "#9a5a22", "#1b2027", "#256b9c", "#8ecbf2"),
 )
@@ -111,6 +119,8 @@ LIGHT: Final = Theme(
     edge="#9c3f74",
     series=("#0067a3", "#9e6000", "#00734f", "#9c3f74", "#6b6300", "#b03e00", "#4453b8", "#4a525b"),
     fills=("#56b4e9", "#e69f00", "#2bb488", "#d98bb6", "#efe24d", "#e8743b", "#93a5ee", "#a9b2bb"),
+    eeg="#7286b0",
+    voice="#cbb287",
     heat=("#ffffff", "#cfe3ee", "#7fb6d6", "#2f7fb0", "#0b3a63"),
     signed=("#8a4b00", "#e0a25a", "#ffffff", "#74b0d6", "#0b4a7a"),
 )

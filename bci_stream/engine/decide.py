@@ -34,6 +34,7 @@ class Decider:
         self._delay_s = algorithmic_delay_s(plans)
         self._beside: StreamingPredictor | None = None
         self.newest_hop: Hop | None = None  # as the predictor was given it
+        self.said: RawPrediction | None = None  # of the newest window; None when it was not fused
         self.shadow_said: RawPrediction | None = None  # by the model beside, of the newest window
 
     @property
@@ -87,9 +88,10 @@ class Decider:
         began_s = self._stopwatch()
         hop = self.newest_hop = self._hops.newest(window)
         self._predictor.push(hop.eeg, hop.eeg_valid, hop.audio, hop.audio_valid)
+        self.said = None
         if not fuse:
             return None
-        raw = self._predictor.predict()
+        raw = self.said = self._predictor.predict()
         return self._worded(window, raw, (self._stopwatch() - began_s) * 1e3)
 
     def _worded(self, window: Window, raw: RawPrediction, inference_ms: float) -> Prediction:

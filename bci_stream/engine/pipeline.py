@@ -199,6 +199,11 @@ class Pipeline:
         return self._decider.newest_hop if self._decider is not None else None
 
     @property
+    def said(self) -> RawPrediction | None:
+        """All that the model said of the newest window; None without a model or when it was skipped."""
+        return self._decider.said if self._decider is not None else None
+
+    @property
     def predictor(self) -> StreamingPredictor | None:
         """The model that answers now."""
         return self._decider.predictor if self._decider is not None else None

@@ -9,11 +9,11 @@ from typing import Final
 
 import numpy as np
 
+from bci_stream.model.occlusion import BAND, ELECTRODE
 from bci_stream.training.explain_numbers import Effect, Explanation
 from bci_stream.training.explain_plots import explanation_figures
 from bci_stream.training.figures import as_data_url, as_png
 from bci_stream.training.folders import new_folder
-from bci_stream.training.inspection import BAND, ELECTRODE
 from bci_stream.training.report_page import Page, Section, Table, html_page, markdown
 
 MARKDOWN_FILE: Final = "explanation.md"

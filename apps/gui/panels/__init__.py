@@ -3,5 +3,6 @@
 from apps.gui.panels.health_panel import HealthPanel
 from apps.gui.panels.log_panel import EventLogPanel
 from apps.gui.panels.prediction_panel import PredictionPanel
+from apps.gui.panels.weights_panel import WeightsPanel
 
-__all__ = ["EventLogPanel", "HealthPanel", "PredictionPanel"]
+__all__ = ["EventLogPanel", "HealthPanel", "PredictionPanel", "WeightsPanel"]

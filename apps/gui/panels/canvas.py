@@ -20,6 +20,50 @@ CENTRE: Final = _FLAG.AlignCenter
 TOP: Final = _FLAG.AlignHCenter | _FLAG.AlignTop
 
 
+class Same:
+    """Equal only to itself: a part of a key for what is not to be compared number by number."""
+
+    __slots__ = ("it",)
+
+    def __init__(self, it: object) -> None:
+        self.it = it
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Same) and self.it is other.it
+
+    def __hash__(self) -> int:
+        return id(self.it)
+
+
+class ElidedLabel(QtWidgets.QLabel):
+    """A line that ends in dots where it does not fit, and never asks for more room."""
+
+    def __init__(self, words: str = "", parent: Any = None) -> None:
+        super().__init__(words, parent)
+        self.setTextFormat(QtCore.Qt.TextFormat.PlainText)
+
+    def minimumSizeHint(self) -> Any:  # noqa: N802 - Qt's name
+        """A few letters."""
+        metrics = self.fontMetrics()
+        return QtCore.QSize(4 * metrics.averageCharWidth(), metrics.height())
+
+    def paintEvent(self, _event: Any) -> None:  # noqa: N802 - Qt's name
+        """Draw what fits."""
+        painter = QtGui.QPainter(self)
+        metrics = QtGui.QFontMetricsF(self.font())
+        shown = metrics.elidedText(self.text(), QtCore.Qt.TextElideMode.ElideRight, self.width())
+        painter.setPen(self.palette().color(QtGui.QPalette.ColorRole.WindowText))
+        painter.drawText(QtCore.QRectF(self.rect()), int(self.alignment().value), shown)
+        painter.end()
+
+
+def inked(label: Any, colour: str) -> None:
+    """Give a label's text a colour."""
+    palette = label.palette()
+    palette.setColor(QtGui.QPalette.ColorRole.WindowText, QtGui.QColor(colour))
+    label.setPalette(palette)
+
+
 class Canvas(QtWidgets.QWidget):
     """Paints the model that :meth:`look` makes of a frame.
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from pyqtgraph.Qt import QtCore, QtGui, QtWidgets
+from pyqtgraph.Qt import QtCore, QtWidgets
 
-from apps.gui.palette import Theme
+from apps.gui.palette import SYMBOLS, Theme
+from apps.gui.panels.canvas import ElidedLabel, inked
 from apps.gui.panels.latency_view import LatencyView
 from apps.gui.strings import plain, tr
 from apps.gui.viewmodels.health import Health, Line, StreamRow, health, hints, titles
@@ -77,7 +78,7 @@ class HealthPanel(QtWidgets.QScrollArea):
     def _show_line(self, line: Line) -> None:
         colour = self.theme.muted if line.level == "off" else self.theme.quality(line.level)
         ink = self.theme.text if line.level in ("good", "off") else colour
-        self._say((line.title, "light"), _SYMBOL[line.level], colour)
+        self._say((line.title, "light"), SYMBOLS[line.level], colour)
         self._say((line.title,), line.words, ink)
         self._labels[(line.title,)].setToolTip(plain(line.words))
 
@@ -89,9 +90,7 @@ class HealthPanel(QtWidgets.QScrollArea):
         if words != before[0]:
             label.setText(words)
         if colour != before[1]:
-            palette = label.palette()
-            palette.setColor(QtGui.QPalette.ColorRole.WindowText, QtGui.QColor(colour))
-            label.setPalette(palette)
+            inked(label, colour)
 
     # -- how it is laid out -------------------------------------------------------------------------------
 
@@ -172,9 +171,7 @@ class HealthPanel(QtWidgets.QScrollArea):
         label.setToolTip(hint)
         if right:
             label.setAlignment(QtCore.Qt.AlignmentFlag.AlignRight | QtCore.Qt.AlignmentFlag.AlignVCenter)
-        palette = label.palette()
-        palette.setColor(QtGui.QPalette.ColorRole.WindowText, QtGui.QColor(self.theme.muted))
-        label.setPalette(palette)
+        inked(label, self.theme.muted)
         return label
 
     def set_theme(self, theme: Theme) -> None:
@@ -196,24 +193,3 @@ class HealthPanel(QtWidgets.QScrollArea):
         """Another form where the room is another."""
         super().resizeEvent(event)
         self._refresh()
-
-
-class ElidedLabel(QtWidgets.QLabel):
-    """A line that ends in dots where it does not fit, and never asks for more room."""
-
-    def minimumSizeHint(self) -> Any:  # noqa: N802 - Qt's name
-        """A few letters."""
-        metrics = self.fontMetrics()
-        return QtCore.QSize(4 * metrics.averageCharWidth(), metrics.height())
-
-    def paintEvent(self, _event: Any) -> None:  # noqa: N802 - Qt's name
-        """Draw what fits."""
-        painter = QtGui.QPainter(self)
-        metrics = QtGui.QFontMetricsF(self.font())
-        shown = metrics.elidedText(self.text(), QtCore.Qt.TextElideMode.ElideRight, self.width())
-        painter.setPen(self.palette().color(QtGui.QPalette.ColorRole.WindowText))
-        painter.drawText(QtCore.QRectF(self.rect()), int(self.alignment().value), shown)
-        painter.end()
-
-
-_SYMBOL = {"good": "●", "warn": "▲", "bad": "✕", "off": "○"}

@@ -10,6 +10,7 @@ from typing import Any
 from pyqtgraph.Qt import QtCore, QtWidgets
 
 from apps.gui.palette import Theme
+from apps.gui.panels.canvas import ElidedLabel, inked
 
 _GAP_EM = 0.8
 _TITLE_EM = 1.5
@@ -130,6 +131,8 @@ class Sections(QtWidgets.QWidget):
         self.tabs.currentChanged.connect(self._turn)
         self.pages: list[list[Row]] = []
         self._beside: dict[int, Any] = {}
+        self._absent: frozenset[int] = frozenset()
+        self.footnote = ElidedLabel("", self)
         self.set_theme(theme)
 
     def attach(self, widget: Any, control: Any) -> None:
@@ -138,15 +141,26 @@ class Sections(QtWidgets.QWidget):
         self._beside[[section.widget for section in self.sections].index(widget)] = control
 
     def _title(self, section: Section) -> Any:
-        label = QtWidgets.QLabel(section.title, self)
-        label.setTextFormat(QtCore.Qt.TextFormat.PlainText)
-        label.setBuddy(section.widget)
+        label = ElidedLabel(section.title, self)
+        font = label.font()
+        font.setBold(True)
+        label.setFont(font)
+        label.setAlignment(QtCore.Qt.AlignmentFlag.AlignLeft | QtCore.Qt.AlignmentFlag.AlignVCenter)
         return label
+
+    def leave_out(self, widgets: Sequence[Any], words: str) -> None:
+        """Do without these pictures, and say so at the bottom; none: show all."""
+        absent = frozenset(i for i, section in enumerate(self.sections) if section.widget in widgets)
+        self.footnote.setText(words)
+        self.footnote.setToolTip(words)
+        if absent != self._absent:
+            self._absent = absent
+            self._arrange()
 
     def set_theme(self, theme: Theme) -> None:
         """Other colours."""
-        for label in self.titles:
-            label.setStyleSheet(f"color: {theme.muted}; font-weight: 600;")
+        for label in (*self.titles, self.footnote):
+            inked(label, theme.muted)
 
     def minimumSizeHint(self) -> Any:  # noqa: N802 - Qt's name
         """Room for the smallest single picture."""
@@ -167,10 +181,21 @@ class Sections(QtWidgets.QWidget):
 
     def resizeEvent(self, _event: Any) -> None:  # noqa: N802 - Qt's name
         """Find a place for everything."""
-        pages = pages_of(self.sections, self.width() / self._em, self.height() / self._em)
+        self._arrange()
+
+    def _arrange(self) -> None:
+        kept = [i for i in range(len(self.sections)) if i not in self._absent]
+        room = self.height() - self._foot
+        found = pages_of([self.sections[i] for i in kept], self.width() / self._em, room / self._em)
+        pages = [[[kept[i] for i in row] for row in page] for page in found]
         if pages != self.pages:
             self._name_pages(pages)
         self._place()
+
+    @property
+    def _foot(self) -> int:
+        """Height of the line at the bottom."""
+        return round(1.3 * self._em) if self._absent else 0
 
     def _name_pages(self, pages: list[list[Row]]) -> None:
         self.pages = pages
@@ -208,9 +233,11 @@ class Sections(QtWidgets.QWidget):
     def _place_rows(self, page: list[Row], top: int, *, titled: bool) -> None:
         em = self._em
         title = round(_TITLE_EM * em) if titled else round(0.4 * em)
-        y = float(top)
-        for row, tall in zip(page, _heights(self.sections, page, (self.height() - top) / em), strict=True):
-            bottom = min(y + tall * em, float(self.height()))
+        floor, y = float(self.height() - self._foot), float(top)
+        self.footnote.setGeometry(0, round(floor), self.width(), self._foot)
+        self.footnote.setVisible(bool(self._absent))
+        for row, tall in zip(page, _heights(self.sections, page, (floor - top) / em), strict=True):
+            bottom = min(y + tall * em, floor)
             self._place_row(row, round(y), round(bottom), title, titled=titled)
             y = bottom
 
@@ -218,7 +245,8 @@ class Sections(QtWidgets.QWidget):
         em, left = self._em, 0.0
         for i, wide in zip(row, _widths(self.sections, row, self.width() / em), strict=True):
             x, right = round(left), round(left + wide * em)
-            self.titles[i].setGeometry(x, top, right - x, title)
+            beside = self._beside[i].sizeHint().width() if i in self._beside else 0
+            self.titles[i].setGeometry(x, top, right - x - beside, title)
             self.sections[i].widget.setGeometry(x, top + title, right - x, bottom - top - title)
             if i in self._beside:
                 size = self._beside[i].sizeHint()
