@@ -12,6 +12,7 @@ from apps.live import LiveOptions
 from apps.live_run import UNITS, LiveRun, open_run, subject_of
 from apps.record import replayed
 from apps.recording import BoundRecording, bind_recording
+from bci_stream.engine.explainer import Explainer
 from bci_stream.engine.happenings import StreamFacts
 from bci_stream.engine.monitor import Monitor
 from bci_stream.engine.pipeline import Pipeline
@@ -110,11 +111,13 @@ class ReplayRun(ReplaySession):
     """A recording for a window; lets the file go when it ends."""
 
     recording: XdfRecording
+    player: _Player
     path: Path
 
     def close(self) -> None:
         """End it, and close the file."""
         self.stop()
+        self.player.close()
         self.recording.close()
 
 
@@ -140,7 +143,7 @@ def replay_run(path: Path, streams: StreamChoice, model: ModelChoice) -> ReplayR
     except BaseException:
         recording.close()
         raise
-    run.recording, run.path = recording, path
+    run.recording, run.player, run.path = recording, player, path
     notes += [("warn", "recording", note) for note in (*bound.notes, *player.source.warnings)]
     return run
 
@@ -163,6 +166,12 @@ class _Player:
             if role in prepared.plans
         }
         self._subject = subject_of(facts, prepared)
+        self.explainer: Explainer | None = None
+
+    def close(self) -> None:
+        """End what explains."""
+        if self.explainer is not None:
+            self.explainer.close()
 
     def begin(self, t_s: float) -> Played:
         """A fresh pipeline, fed from a little before ``t_s`` (local time)."""
@@ -172,7 +181,10 @@ class _Player:
         pipeline = Pipeline(
             prepared.plans, prepared.settings, prepared.predictor, stopwatch=time.perf_counter
         )
-        monitor = Monitor(pipeline, self._subject, source.t_start)
+        if self.explainer is not None:
+            self.explainer.close()
+        self.explainer = Explainer(prepared.bundle) if prepared.bundle is not None else None
+        monitor = Monitor(pipeline, self._subject, source.t_start, explainer=self.explainer)
         for note in self._notes:
             monitor.log.add(0.0, *note)
         from_s = t_s - source.t_start - PREROLL_S
