@@ -49,7 +49,6 @@ def run(options: DemoOptions) -> None:
         lateness_s=None,
         scope="machine",
         session_id=session_id,
-        publish=None,
         windows=False,
         as_json=options.as_json,
     )

@@ -26,12 +26,11 @@ from bci_stream.sinks.base import SinkRunner
 from bci_stream.sinks.xdf_session import RecordedPipeline, RecordedSource, RecordingSink
 
 if TYPE_CHECKING:
-    from apps.live import LiveOptions
+    from apps.live import LiveOptions, StatusSource
     from apps.record import Destination
     from bci_stream.model.predictor import StreamingPredictor
     from bci_stream.sinks.xdf import RecorderStatus, XdfRecorder
     from bci_stream.sources.binding import Binding
-    from bci_stream.sources.lsl import LslSource
 
 STALE_S = 1.0  # windows older than this, with newer ones due, are not fused
 _VIEW_EVERY_S = 0.04
@@ -85,7 +84,7 @@ class RecorderSwitch:
 class _MarkedSource:
     """A source into whose events a person's own markers are put."""
 
-    def __init__(self, source: LslSource) -> None:
+    def __init__(self, source: StatusSource) -> None:
         self._source = source
         self._waiting: list[Event] = []
         self._clock_told = False
@@ -127,7 +126,7 @@ class LiveRun:
     """A live session and its parts; made by :func:`open_run`."""
 
     options: LiveOptions
-    source: LslSource
+    source: StatusSource
     bindings: dict[str, Binding]
     prepared: Prepared
     pipeline: Pipeline
@@ -180,7 +179,8 @@ class LiveRun:
 
     def record(self, destination: Destination, *, audio: bool) -> Path:
         """Begin to record; the voice only when ``audio``. Raises ConfigError when the file cannot be made."""
-        from apps.record import finish_earlier, recorded_streams
+        from apps.live_recording import recorded_streams
+        from apps.record import finish_earlier
         from bci_stream.sinks.xdf import XdfRecorder
         from bci_stream.sinks.xdf_headers import own_stream
 
@@ -274,7 +274,7 @@ def open_run(
     configure(options.scope, options.session_id)
     with ThreadPoolExecutor(1) as pool:  # the model loads while the streams are looked for
         loading = pool.submit(load_model, options.model)
-        source, bindings = open_source(options.streams, options.wait_s)
+        source, bindings = open_source(options.streams, options.wait_s, options.device)
     try:
         bundle = loading.result()
         specs = {role: b.spec for role, b in bindings.items() if role in (EEG, AUDIO)}
@@ -291,7 +291,7 @@ def open_run(
 @dataclass(frozen=True, slots=True)
 class _Parts:
     options: LiveOptions
-    source: LslSource
+    source: StatusSource
     bindings: dict[str, Binding]
     prepared: Prepared
     notes: tuple[str, ...]
@@ -303,7 +303,7 @@ class _Parts:
         clock: Callable[[], float],
         kind: type[RunType],
     ) -> RunType:
-        from apps.live import _sinks
+        from apps.outputs import Outputs
 
         prepared = self.prepared
         pipeline = Pipeline(
@@ -316,7 +316,9 @@ class _Parts:
         # Only a view asks for explanations: the terminal is spared them.
         explainer = Explainer(prepared.bundle) if smooth and prepared.bundle is not None else None
         monitor = Monitor(pipeline, subject, clock(), explainer=explainer)
-        sinks = _sinks(self.options, prepared)
+        outputs = Outputs(clock)
+        outputs.open(self.options.outputs, prepared)
+        sinks = outputs.runners
 
         def take(outcome: Outcome) -> None:
             monitor.on_outcome(outcome)
@@ -325,7 +327,7 @@ class _Parts:
                 on_outcome(outcome)
 
         session = Session(
-            RecordedSource(marked, recorder),
+            RecordedSource(marked, recorder, _a_second(self.bindings)),
             cast("Pipeline", RecordedPipeline(pipeline, recorder)),
             [*sinks, _RecordingSink(switch, roles)],
             clock,
@@ -350,7 +352,12 @@ class _Parts:
         return run
 
 
-def _subject(bindings: Mapping[str, Binding], prepared: Prepared, source: LslSource) -> Subject:
+def _a_second(bindings: Mapping[str, Binding]) -> dict[str, int]:
+    """Samples of a second, by stream: the longest chunk, as a replay reads it."""
+    return {role: max(1, int(b.sfreq)) for role, b in bindings.items() if role in (EEG, AUDIO)}
+
+
+def _subject(bindings: Mapping[str, Binding], prepared: Prepared, source: StatusSource) -> Subject:
     facts = {
         role: StreamFacts(b.info.name, UNITS[role], b.sfreq)
         for role, b in bindings.items()

@@ -6,6 +6,9 @@ from collections.abc import Iterator
 import pytest
 
 from bci_stream.sources.lsl_config import configure_lsl, lsl_config_text, private_session
+from tests.virtual_mic import virtual_mic
+
+__all__ = ["lsl_isolation", "virtual_mic"]
 
 
 @pytest.fixture(scope="session", autouse=True)

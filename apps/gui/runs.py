@@ -10,7 +10,8 @@ from typing import cast
 from apps.choice import ModelChoice, Prepared, StreamChoice, load_model, prepare
 from apps.live import LiveOptions
 from apps.live_run import UNITS, LiveRun, open_run, subject_of
-from apps.record import replayed
+from apps.outputs import OutputChoice
+from apps.recorded_session import replayed
 from apps.recording import BoundRecording, bind_recording
 from bci_stream.engine.explainer import Explainer
 from bci_stream.engine.happenings import StreamFacts
@@ -48,7 +49,7 @@ def live_options(
         lateness_s=None,
         scope=scope,
         session_id=session_id,
-        publish=publish,
+        outputs=OutputChoice(publish=publish),
         windows=False,
         as_json=False,
     )
