@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from apps.choice import Prepared, load_model, prepare
 from apps.live_swap import Swap
+from bci_stream.engine.explainer import Explainer
 from bci_stream.engine.frame import Frame, Recording
 from bci_stream.engine.happenings import StreamFacts
 from bci_stream.engine.monitor import Monitor, Subject
@@ -135,6 +136,7 @@ class LiveRun:
     marked: _MarkedSource
     switch: RecorderSwitch
     clock: Callable[[], float]
+    explainer: Explainer | None = None
     notes: tuple[str, ...] = ()
     closed: bool = field(default=False, init=False)
     swap: Swap | None = field(default=None, init=False)
@@ -150,6 +152,8 @@ class LiveRun:
         self.closed = True
         self.session.stop()
         self.source.close()
+        if self.explainer is not None:
+            self.explainer.close()
         for sink in self.sinks:
             sink.close()
         self.stop_recording()
@@ -308,7 +312,10 @@ class _Parts:
         switch, marked = RecorderSwitch(), _MarkedSource(self.source)
         recorder = cast("XdfRecorder", switch)
         roles = [role for role in self.bindings if role in (EEG, AUDIO)]
-        monitor = Monitor(pipeline, _subject(self.bindings, prepared, self.source), clock())
+        subject = _subject(self.bindings, prepared, self.source)
+        # Only a view asks for explanations: the terminal is spared them.
+        explainer = Explainer(prepared.bundle) if smooth and prepared.bundle is not None else None
+        monitor = Monitor(pipeline, subject, clock(), explainer=explainer)
         outputs = Outputs(clock)
         outputs.open(self.options.outputs, prepared)
         sinks = outputs.runners
@@ -339,6 +346,7 @@ class _Parts:
             marked=marked,
             switch=switch,
             clock=clock,
+            explainer=explainer,
             notes=self.notes,
         )
         return run

@@ -13,7 +13,8 @@ from apps.live_run import UNITS, LiveRun, open_run, subject_of
 from apps.outputs import OutputChoice
 from apps.recorded_session import replayed
 from apps.recording import BoundRecording, bind_recording
-from bci_stream.engine.happenings import EventLog, StreamFacts
+from bci_stream.engine.explainer import Explainer
+from bci_stream.engine.happenings import StreamFacts
 from bci_stream.engine.monitor import Monitor
 from bci_stream.engine.pipeline import Pipeline
 from bci_stream.engine.replaying import PREROLL_S, Played, ReplaySession
@@ -83,7 +84,7 @@ def demo_run(
     person = SimulatorProcess(settings, duration_s=_DEMO_S, name_prefix=prefix, source_id=prefix, lsl=lsl)
     person.start()
     try:
-        streams = StreamChoice(eeg=f"{prefix}EEG", audio=f"{prefix}Audio")
+        streams = StreamChoice(f"{prefix}EEG", f"{prefix}Audio", markers=f"{prefix}Markers")
         options = live_options(streams, model, wait_s=_WAIT_S, scope=scope, session_id=session_id)
         run = open_run(options, smooth=True, kind=DemoRun)
     except BaseException:
@@ -111,11 +112,13 @@ class ReplayRun(ReplaySession):
     """A recording for a window; lets the file go when it ends."""
 
     recording: XdfRecording
+    player: _Player
     path: Path
 
     def close(self) -> None:
         """End it, and close the file."""
         self.stop()
+        self.player.close()
         self.recording.close()
 
 
@@ -129,21 +132,20 @@ def replay_run(path: Path, streams: StreamChoice, model: ModelChoice) -> ReplayR
     try:
         bound = bind_recording(recording, streams, any_numeric=True)
         specs = {role: binding.spec for role, binding in bound.bindings.items()}
-        log = EventLog()
+        notes: list[tuple[str, str, str]] = []
         try:
             prepared = prepare(model, bundle, specs, _REPLAY_LATENESS_S)
         except BundleMismatchError as error:
-            log.add(0.0, "bad", "model", f"{error}: signals only")
+            notes.append(("bad", "model", f"{error}: signals only"))
             prepared = prepare(model, None, specs, _REPLAY_LATENESS_S)
         warm_up(prepared.plans, prepared.settings)
-        player = _Player(recording, bound, prepared, log)
+        player = _Player(recording, bound, prepared, notes)
         run = ReplayRun(player.begin, player.source.t_start, player.source.duration_s)
     except BaseException:
         recording.close()
         raise
-    run.recording, run.path = recording, path
-    for note in (*bound.notes, *player.source.warnings):
-        log.add(0.0, "warn", "recording", note)
+    run.recording, run.player, run.path = recording, player, path
+    notes += [("warn", "recording", note) for note in (*bound.notes, *player.source.warnings)]
     return run
 
 
@@ -151,9 +153,13 @@ class _Player:
     """Begins a recording anew at any place."""
 
     def __init__(
-        self, recording: XdfRecording, bound: BoundRecording, prepared: Prepared, log: EventLog
+        self,
+        recording: XdfRecording,
+        bound: BoundRecording,
+        prepared: Prepared,
+        notes: list[tuple[str, str, str]],
     ) -> None:
-        self._prepared, self._log = prepared, log
+        self._prepared, self._notes = prepared, notes
         self.source = XdfSource(recording, bound.bindings, bound.markers, reanchor=True)
         facts = {
             role: StreamFacts(b.info.name, UNITS[role], b.sfreq)
@@ -161,6 +167,12 @@ class _Player:
             if role in prepared.plans
         }
         self._subject = subject_of(facts, prepared)
+        self.explainer: Explainer | None = None
+
+    def close(self) -> None:
+        """End what explains."""
+        if self.explainer is not None:
+            self.explainer.close()
 
     def begin(self, t_s: float) -> Played:
         """A fresh pipeline, fed from a little before ``t_s`` (local time)."""
@@ -170,7 +182,12 @@ class _Player:
         pipeline = Pipeline(
             prepared.plans, prepared.settings, prepared.predictor, stopwatch=time.perf_counter
         )
-        monitor = Monitor(pipeline, self._subject, source.t_start, log=self._log)
+        if self.explainer is not None:
+            self.explainer.close()
+        self.explainer = Explainer(prepared.bundle) if prepared.bundle is not None else None
+        monitor = Monitor(pipeline, self._subject, source.t_start, explainer=self.explainer)
+        for note in self._notes:
+            monitor.log.add(0.0, *note)
         from_s = t_s - source.t_start - PREROLL_S
         events = source.events(from_s if from_s > 0 else None)
         return Played(replayed(pipeline), monitor, events)

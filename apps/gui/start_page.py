@@ -12,12 +12,15 @@ from apps.choice import DEMO_BUNDLE, ModelChoice, StreamChoice
 from apps.gui.runs import demo_run, live_run
 from apps.gui.strings import tr
 from apps.gui.theme import SYMBOLS, Theme
-from apps.gui.viewmodels.finder import Check, Finder, Found, fits
+from apps.gui.viewmodels.finder import MIC, Check, Finder, Found, fits
 from apps.record import FOLDER, Destination
+from bci_stream.devices import builtin_profiles
 from bci_stream.messages import AUDIO, EEG, StreamSpec
+from bci_stream.sources.binding import MARKERS
 
 _NONE = "none"
 _NO_MODEL = "no model"
+_MIC_HZ = 16_000.0
 
 
 class StartPage(QtWidgets.QWidget):
@@ -30,11 +33,16 @@ class StartPage(QtWidgets.QWidget):
         options, store = window.options, window.store
         self.finder = Finder((options.scope, options.session_id))
         self._found: tuple[Found, ...] | None = None
+        self._offered: Any = None
         self.status = _words_label(tr("state"))
         self.status.setObjectName("status")
         self.streams = self._table()
+        self.device = _box(tr("device"))
+        self._fill_devices(options.streams.device, store.get("device", ""))
+        self.device.activated.connect(lambda _: self.finder.choose_device(self.device.currentData()))
         self.eeg, self.eeg_check = _box(tr("EEG stream")), _words_label(tr("check of the EEG stream"))
         self.audio, self.audio_check = _box(tr("voice stream")), _words_label(tr("check of the voice stream"))
+        self.markers = _box(tr("marker stream"))
         self.bundle, self.bundle_check = _box(tr("model")), _words_label(tr("check of the model"))
         self.fit = QtWidgets.QCheckBox(tr("Make absent electrodes from those present"))
         self.publish = QtWidgets.QLineEdit(store.get("publish", ""))
@@ -81,9 +89,11 @@ class StartPage(QtWidgets.QWidget):
         form = QtWidgets.QFormLayout()
         form.setFieldGrowthPolicy(QtWidgets.QFormLayout.FieldGrowthPolicy.ExpandingFieldsGrow)
         form.setVerticalSpacing(8)
+        eeg = _beside(self.eeg, QtWidgets.QLabel(tr("device")), self.device)
         rows = (
-            (tr("EEG"), _stack(self.eeg, self.eeg_check)),
+            (tr("EEG"), _stack(eeg, self.eeg_check)),
             (tr("Voice"), _stack(self.audio, self.audio_check)),
+            (tr("Markers"), self.markers),
             (tr("Model"), _stack(self.bundle, self.bundle_check, self.fit)),
             (tr("Publish as"), self.publish),
             (tr("Recordings"), _beside(self.folder, QtWidgets.QLabel(tr("subject")), self.subject)),
@@ -112,10 +122,18 @@ class StartPage(QtWidgets.QWidget):
 
     def set_theme(self, theme: Theme) -> None:
         """Other colours."""
-        self.theme, self._found = theme, None
+        self.theme, self._offered = theme, None
         self.status.setStyleSheet(f"color: {theme.warn}; font-weight: 600;")
 
-    # -- bundles ------------------------------------------------------------------------------------------
+    # -- devices and bundles ------------------------------------------------------------------------------
+
+    def _fill_devices(self, asked: str | None, last: str) -> None:
+        self.device.addItem(tr("by its header"), "")
+        for profile in builtin_profiles():
+            self.device.addItem(profile.name, profile.name)
+        at = self.device.findData(asked or last)
+        self.device.setCurrentIndex(max(0, at))
+        self.finder.choose_device(self.device.currentData())
 
     def _fill_bundles(self, model: ModelChoice, last: str) -> None:
         self.bundle.addItem(tr("demo bundle (simulated people)"), str(DEMO_BUNDLE))
@@ -159,9 +177,10 @@ class StartPage(QtWidgets.QWidget):
         self.status.setVisible(bool(self.status.text()))
         for button in (self.start_button, self.demo, self.open_button):
             button.setEnabled(here)
-        if self.finder.streams != self._found:
-            self._found = self.finder.streams
-            self._show_streams(self._found)
+        now = (self.finder.streams, self.finder.microphones)
+        if now != self._offered:
+            self._offered, self._found = now, self.finder.streams
+            self._show_streams(self.finder.streams)
         self._show_checks()
 
     def _show_streams(self, found: tuple[Found, ...]) -> None:
@@ -176,28 +195,42 @@ class StartPage(QtWidgets.QWidget):
             waiting = tr("no stream yet: switch the headset's LSL connector on")
             for column, text in enumerate(("", "", waiting, "")):
                 self.streams.setItem(0, column, QtWidgets.QTableWidgetItem(text))
-        for role, box in ((EEG, self.eeg), (AUDIO, self.audio)):
-            self._offer(box, [s for s in found if s.role == role])
+        for role, box in ((EEG, self.eeg), (AUDIO, self.audio), (MARKERS, self.markers)):
+            offers = [(_offer_words(s), s.query) for s in found if s.role == role]
+            if role == AUDIO:
+                offers += [(tr("microphone: ") + m.name, MIC + m.name) for m in self.finder.microphones]
+            self._offer(box, offers)
 
-    def _offer(self, box: Any, streams: list[Found]) -> None:
-        """List the streams of a role; the one that was chosen stays chosen, the only one is."""
+    def _offer(self, box: Any, offers: list[tuple[str, str]]) -> None:
+        """List what can serve; what was chosen stays chosen, else it is the first stream of the network.
+
+        A microphone of this computer is never chosen without being asked for.
+        """
         before = box.currentData()
         box.clear()
-        for stream in streams:
-            box.addItem(f"{stream.info.name} ({stream.words.split(';')[0]})", stream.query)
+        for words, data in offers:
+            box.addItem(words, data)
         box.addItem(tr("none"), _NONE)
-        at = box.findData(before) if before not in (None, _NONE) or box.count() == 1 else 0
-        box.setCurrentIndex(max(0, at))
+        streams = [data for _, data in offers if not data.startswith(MIC)]
+        wanted = before if before not in (None, _NONE) else (streams or [_NONE])[0]
+        at = box.findData(wanted)
+        box.setCurrentIndex(at if at >= 0 else box.findData((streams or [_NONE])[0]))
 
     def chosen(self, box: Any) -> Found | None:
         """The stream that is chosen in a box."""
         data = box.currentData()
         return next((s for s in self._found or () if s.query == data), None)
 
+    def microphone(self, box: Any) -> str | None:
+        """The microphone that is chosen in a box."""
+        data = box.currentData() or ""
+        return data.removeprefix(MIC) if data.startswith(MIC) else None
+
     def _show_checks(self) -> None:
         for box, label in ((self.eeg, self.eeg_check), (self.audio, self.audio_check)):
-            stream = self.chosen(box)
-            self._show(label, Check(stream.level, stream.words) if stream else Check("off", tr("not used")))
+            stream, mic = self.chosen(box), self.microphone(box)
+            check = Check("good", tr("this computer's own")) if mic else Check("off", tr("not used"))
+            self._show(label, Check(stream.level, stream.words) if stream else check)
         self._show(self.bundle_check, self.model_check())
 
     def model_check(self) -> Check:
@@ -205,6 +238,8 @@ class StartPage(QtWidgets.QWidget):
         if self.finder.contract is None or self.finder.bundle.level == "bad":
             return self.finder.bundle
         specs = [s.spec for s in (self.chosen(self.eeg), self.chosen(self.audio)) if s is not None]
+        if self.microphone(self.audio) is not None:
+            specs.append(StreamSpec(AUDIO, ("voice",), _MIC_HZ))
         return fits(self.finder.contract, [s for s in specs if isinstance(s, StreamSpec)], self._fit_word())
 
     def _show(self, label: Any, check: Check) -> None:
@@ -230,7 +265,8 @@ class StartPage(QtWidgets.QWidget):
     def stream_choice(self) -> StreamChoice | None:
         """The streams as the page says; None where there are none."""
         eeg, audio = self.chosen(self.eeg), self.chosen(self.audio)
-        if eeg is None and audio is None:
+        mic, markers = self.microphone(self.audio), self.chosen(self.markers)
+        if eeg is None and audio is None and mic is None:
             return None
         base: StreamChoice = self.window_.options.streams
         return replace(
@@ -238,7 +274,10 @@ class StartPage(QtWidgets.QWidget):
             eeg=eeg.query if eeg else None,
             audio=audio.query if audio else None,
             want_eeg=eeg is not None,
-            want_audio=audio is not None,
+            want_audio=audio is not None or mic is not None,
+            mic=mic,
+            device=self.device.currentData() or None,
+            markers=markers.query if markers is not None else None,
         )
 
     def start(self) -> None:
@@ -270,6 +309,7 @@ class StartPage(QtWidgets.QWidget):
         """What should be found again."""
         return {
             "bundle": self.bundle.currentData() or "",
+            "device": self.device.currentData() or "",
             "publish": self.publish.text(),
             "folder": self.folder.text(),
             "subject": self.subject.text(),
@@ -279,6 +319,10 @@ class StartPage(QtWidgets.QWidget):
     def close_finder(self) -> None:
         """End what looks for streams."""
         self.finder.close()
+
+
+def _offer_words(stream: Found) -> str:
+    return f"{stream.info.name} ({stream.words.split(';')[0]})"
 
 
 def _box(name: str) -> Any:
@@ -311,7 +355,7 @@ def _beside(*widgets: Any) -> Any:
     layout = QtWidgets.QHBoxLayout(holder)
     layout.setContentsMargins(0, 0, 0, 0)
     for widget in widgets:
-        layout.addWidget(widget, 2 if isinstance(widget, QtWidgets.QLineEdit) else 0)
+        layout.addWidget(widget, 0 if isinstance(widget, QtWidgets.QLabel) else 2)
     return holder
 
 

@@ -24,7 +24,8 @@ from bci_stream.engine.frame import Frame
 
 _NOTE_MS = 8000
 _STACKED_PX = 1000  # in a lower window the panels at the right lie behind each other
-_RIGHT_SHARE, _BOTTOM_SHARE, _HEALTH_SHARE = 0.31, 0.24, 0.6
+_RIGHT_SHARE, _BOTTOM_SHARE, _HEALTH_SHARE = 0.31, 0.26, 0.6
+_BOTTOM_PX = 230
 _DOCK_AREAS = {
     "right": QtCore.Qt.DockWidgetArea.RightDockWidgetArea,
     "bottom": QtCore.Qt.DockWidgetArea.BottomDockWidgetArea,
@@ -134,8 +135,10 @@ class MainWindow(QtWidgets.QMainWindow):
         if right:
             right[0].raise_()
             self.resizeDocks(right[:1], [int(width * _RIGHT_SHARE)], orientation.Horizontal)
+            if height >= _STACKED_PX:
+                self.resizeDocks(right, [int(height / 2)] * len(right), orientation.Vertical)
         if bottom:
-            self.resizeDocks(bottom[:1], [int(height * _BOTTOM_SHARE)], orientation.Vertical)
+            self.resizeDocks(bottom[:1], [min(int(height * _BOTTOM_SHARE), _BOTTOM_PX)], orientation.Vertical)
             left_share = (_HEALTH_SHARE, 1 - _HEALTH_SHARE)
             sizes = [int(width * share) for share in left_share[: len(bottom)]]
             self.resizeDocks(bottom[: len(sizes)], sizes, orientation.Horizontal)

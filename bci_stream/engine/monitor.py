@@ -28,6 +28,7 @@ from bci_stream.messages import EEG, Marker, Prediction, StreamSpec
 _LOOK_EVERY_S = 0.2
 _CPU_EVERY_S = 1.0
 _KEPT_S = 300.0
+_KEPT_MARKERS = 500
 
 
 class WeightSource(Protocol):
@@ -99,9 +100,10 @@ class Monitor:
         self._prediction: Prediction | None = None
         self._n_predictions = 0
         self._markers: tuple[Marker, ...] = ()
+        self._coming: list[Marker] = []  # of a recording, which is read a little ahead
         self._streams: tuple[StreamState, ...] = ()
         self._looking = threading.Lock()
-        self._looked_s = -np.inf
+        self._looked_s = (-np.inf, -np.inf)
         self._n_markers = 0
         self._is_fresh: bool | None = None  # whether predictions come; None before the first
         self._cpu = (-np.inf, 0.0, 0.0)  # measured at, processor seconds then, share
@@ -179,10 +181,12 @@ class Monitor:
         return decision
 
     def _look(self, now_s: float) -> None:
-        if abs(now_s - self._looked_s) < _LOOK_EVERY_S or not self._looking.acquire(blocking=False):
+        wall_s = time.monotonic()  # a recording's time may stand still
+        soon = abs(now_s - self._looked_s[0]) < _LOOK_EVERY_S and wall_s - self._looked_s[1] < _LOOK_EVERY_S
+        if soon or not self._looking.acquire(blocking=False):
             return
         try:
-            self._looked_s = now_s
+            self._looked_s = (now_s, wall_s)
             self._look_at_streams(now_s)
             self._look_at_markers(now_s)
             self._measure_cpu()
@@ -202,12 +206,16 @@ class Monitor:
 
     def _look_at_markers(self, now_s: float) -> None:
         known = self._pipeline.n_markers
-        if known == self._n_markers:
+        if known != self._n_markers:
+            recent = self._pipeline.recent_markers()
+            self._coming += recent[max(0, len(recent) - (known - self._n_markers)) :]
+            self._n_markers = known
+        due = [marker for marker in self._coming if marker.timestamp <= now_s]
+        if not due:
             return
-        self._markers = self._pipeline.recent_markers()
-        fresh = self._markers[max(0, len(self._markers) - (known - self._n_markers)) :]
-        self._n_markers = known
-        for marker in fresh:
+        self._coming = [marker for marker in self._coming if marker.timestamp > now_s]
+        self._markers = (*self._markers, *due)[-_KEPT_MARKERS:]
+        for marker in due:
             self.log.add(marker.timestamp - self.t0_s, "good", "markers", marker.label)
 
     def _measure_cpu(self) -> None:

@@ -117,7 +117,7 @@ class SignalPanel(QtWidgets.QWidget):
             self.toggle_pause()
         assert self.paused_s is not None
         first_s, stop_s = self.kept_s()
-        low = min(first_s + self.settings.span_s, stop_s)
+        low = min(first_s + self.settings.span_s, self.paused_s)  # a full page, where there is one
         self.paused_s = min(max(self.paused_s + pages * self.settings.span_s, low), stop_s)
 
     def kept_s(self) -> tuple[float, float]:

@@ -6,8 +6,10 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from apps.choice import DEMO_BUNDLE, ModelChoice, load_model
+from bci_stream.devices import NO_DEVICES, Catalogue, load_catalogue
 from bci_stream.engine.plan import plan_for_contract
 from bci_stream.errors import BciStreamError
 from bci_stream.messages import AUDIO, EEG, StreamInfo, StreamSpec
@@ -20,7 +22,12 @@ from bci_stream.sources.binding import (
     looks_like_markers,
 )
 
+if TYPE_CHECKING:
+    from bci_stream.sources.mic_devices import MicDevice
+
 _EVERY_S = 1.0
+_MICROPHONES_EVERY = 5  # surveys
+MIC = "mic:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +49,16 @@ class Found:
         return f"uid={self.info.uid}"
 
 
+def _microphones() -> tuple[MicDevice, ...]:
+    """Those of this computer; none where there is no sound system."""
+    from bci_stream.sources.microphone import find_inputs
+
+    try:
+        return tuple(find_inputs())
+    except (BciStreamError, OSError):
+        return ()
+
+
 @dataclass(frozen=True, slots=True)
 class Check:
     """A light with words."""
@@ -50,15 +67,16 @@ class Check:
     words: str = ""
 
 
-def judged(info: StreamInfo) -> Found:
-    """What a stream can serve as, and what has to be assumed of it."""
+def judged(info: StreamInfo, catalogue: Catalogue = NO_DEVICES) -> Found:
+    """What a stream can serve as, by what is known of devices, and what has to be assumed of it."""
+    match = catalogue.binding_match(info)
     try:
         if looks_like_markers(info):
             return Found(info, "markers", "good", "markers")
         if looks_like_audio(info):
             binding = bind_audio(info)
-        elif looks_like_eeg(info):
-            binding = bind_eeg(info)
+        elif looks_like_eeg(info) or catalogue.is_forced(info):
+            binding = bind_eeg(info, match=match)
         else:
             return Found(info, "", "off", f"neither EEG nor voice by its type {info.type!r}")
     except BciStreamError as error:
@@ -95,7 +113,11 @@ class Finder:
         self.refused: tuple[str, ...] = ()
         self.contract: Contract | None = None
         self.bundle = Check()
+        self.device = Check("off", "")
+        self.microphones: tuple[MicDevice, ...] = ()
         self.n_surveys = 0
+        self._catalogue, self._device = NO_DEVICES, ""
+        self._read_device: str | None = None
         self._lsl = choose_lsl
         self._bundle_path: Path | None = DEMO_BUNDLE
         self._loaded: Path | None = None
@@ -111,6 +133,10 @@ class Finder:
     def choose_bundle(self, path: Path | None) -> None:
         """Check this bundle; None: no model."""
         self._bundle_path = path
+
+    def choose_device(self, name: str) -> None:
+        """Recognise the EEG as this device's; "": by its header."""
+        self._device = name
 
     def close(self) -> None:
         """End the thread."""
@@ -131,12 +157,28 @@ class Finder:
 
                 configure(*self._lsl)
                 directory = Directory()
+            self._read_catalogue()
+            if self.n_surveys % _MICROPHONES_EVERY == 0:
+                self.microphones = _microphones()
             survey = directory.survey()
-            self.streams = tuple(judged(info) for info in sorted(survey.streams, key=lambda i: i.name))
+            infos = sorted(survey.streams, key=lambda i: i.name)
+            self.streams = tuple(judged(info, self._catalogue) for info in infos)
             self.refused = survey.refused
             self.n_surveys += 1
             self._check_bundle()
             self._stop.wait(_EVERY_S)
+
+    def _read_catalogue(self) -> None:
+        name = self._device
+        if name == self._read_device:
+            return
+        self._read_device = name
+        try:
+            self._catalogue = load_catalogue(name or None)
+        except BciStreamError as error:
+            self._catalogue, self.device = NO_DEVICES, Check("bad", str(error))
+        else:
+            self.device = Check("good" if name else "off", "taken for this device" if name else "")
 
     def _check_bundle(self) -> None:
         path = self._bundle_path
