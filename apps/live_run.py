@@ -10,9 +10,11 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from apps.choice import Prepared, load_model, prepare
+from apps.live_swap import Swap
+from bci_stream.engine.explainer import Explainer
 from bci_stream.engine.frame import Frame, Recording
 from bci_stream.engine.happenings import StreamFacts
 from bci_stream.engine.monitor import Monitor, Subject
@@ -24,15 +26,15 @@ from bci_stream.sinks.base import SinkRunner
 from bci_stream.sinks.xdf_session import RecordedPipeline, RecordedSource, RecordingSink
 
 if TYPE_CHECKING:
-    from apps.live import LiveOptions
+    from apps.live import LiveOptions, StatusSource
     from apps.record import Destination
+    from bci_stream.model.predictor import StreamingPredictor
     from bci_stream.sinks.xdf import RecorderStatus, XdfRecorder
     from bci_stream.sources.binding import Binding
-    from bci_stream.sources.lsl import LslSource
 
 STALE_S = 1.0  # windows older than this, with newer ones due, are not fused
 _VIEW_EVERY_S = 0.04
-_UNITS = {EEG: "µV", AUDIO: "full scale"}
+UNITS = {EEG: "µV", AUDIO: "full scale"}
 
 
 class RecorderSwitch:
@@ -82,7 +84,7 @@ class RecorderSwitch:
 class _MarkedSource:
     """A source into whose events a person's own markers are put."""
 
-    def __init__(self, source: LslSource) -> None:
+    def __init__(self, source: StatusSource) -> None:
         self._source = source
         self._waiting: list[Event] = []
         self._clock_told = False
@@ -124,7 +126,7 @@ class LiveRun:
     """A live session and its parts; made by :func:`open_run`."""
 
     options: LiveOptions
-    source: LslSource
+    source: StatusSource
     bindings: dict[str, Binding]
     prepared: Prepared
     pipeline: Pipeline
@@ -134,9 +136,10 @@ class LiveRun:
     marked: _MarkedSource
     switch: RecorderSwitch
     clock: Callable[[], float]
+    explainer: Explainer | None = None
     notes: tuple[str, ...] = ()
     closed: bool = field(default=False, init=False)
-    _failed: str | None = field(default=None, init=False)
+    swap: Swap | None = field(default=None, init=False)
 
     def start(self) -> None:
         """Begin; returns at once."""
@@ -149,6 +152,8 @@ class LiveRun:
         self.closed = True
         self.session.stop()
         self.source.close()
+        if self.explainer is not None:
+            self.explainer.close()
         for sink in self.sinks:
             sink.close()
         self.stop_recording()
@@ -174,7 +179,8 @@ class LiveRun:
 
     def record(self, destination: Destination, *, audio: bool) -> Path:
         """Begin to record; the voice only when ``audio``. Raises ConfigError when the file cannot be made."""
-        from apps.record import finish_earlier, recorded_streams
+        from apps.live_recording import recorded_streams
+        from apps.record import finish_earlier
         from bci_stream.sinks.xdf import XdfRecorder
         from bci_stream.sinks.xdf_headers import own_stream
 
@@ -184,7 +190,7 @@ class LiveRun:
         own = own_stream("bci-stream-keyboard", "Markers", ("marker",), "", dtype="string")
         recorder = XdfRecorder(path, [*streams, replace(own, key=OWN_MARKERS)])
         self.session.ask(lambda _: self.switch.turn_on(recorder))
-        self._said("good", f"recording to {path}")
+        self.say("good", "recording", f"recording to {path}")
         return path
 
     def stop_recording(self) -> RecorderStatus | None:
@@ -194,7 +200,8 @@ class LiveRun:
             return None
         recorder.close()
         status = recorder.status()
-        self._said("good" if status.error is None else "bad", status.error or f"recorded {status.path}")
+        level = "good" if status.error is None else "bad"
+        self.say(level, "recording", status.error or f"recorded {status.path}")
         return status
 
     def recording(self) -> Recording | None:
@@ -214,24 +221,51 @@ class LiveRun:
 
     # -- what a person does -----------------------------------------------------------------------------
 
-    def mark(self, label: str) -> None:
-        """Put a marker at this moment, into the session and its recording."""
-        now_s = self.clock()
-        self.marked.put(Marker(OWN_MARKERS, now_s, label))
+    def mark(self, label: str, t_s: float | None = None) -> None:
+        """Put a marker at this moment (or local time), into the session and its recording."""
+        self.marked.put(Marker(OWN_MARKERS, self.clock() if t_s is None else t_s, label))
 
-    def _said(self, level: str, words: str) -> None:
-        self.monitor.log.add(self.clock() - self.monitor.t0_s, level, "recording", words)
+    def begin_swap(self, path: Path) -> Swap:
+        """Let another bundle answer beside this one; see :class:`~apps.live_swap.Swap`."""
+        trust = self.options.model.trust
+
+        def load(path: Path) -> StreamingPredictor:
+            from bci_stream.model.bundle import load_bundle
+            from bci_stream.model.predictor import StreamingPredictor
+
+            return StreamingPredictor(load_bundle(path, trust=trust))
+
+        if self.swap is not None and self.swap.status.state in ("loading", "beside"):
+            self.swap.drop()
+        self.swap = Swap(path, self.session, load, lambda level, words: self.say(level, "model", words))
+        return self.swap
+
+    def on_outcome(self, outcome: Outcome) -> None:
+        """What belongs to a person's deeds; in the engine's thread."""
+        if (swap := self.swap) is not None:
+            swap.on_outcome(outcome, self.pipeline)
+            if swap.status.state == "swapped" and self.monitor.bundle != swap.path.name:
+                self.monitor.bundle = swap.path.name
+
+    def say(self, level: str, source: str, words: str) -> None:
+        """One line for the log."""
+        self.monitor.log.add(self.clock() - self.monitor.t0_s, level, source, words)
+
+
+RunType = TypeVar("RunType", bound=LiveRun)
 
 
 def open_run(
     options: LiveOptions,
     on_outcome: Callable[[Outcome], None] | None = None,
     *,
+    kind: type[RunType],
     smooth: bool = False,
-) -> LiveRun:
+) -> RunType:
     """Find the streams and make a session of them, not yet started.
 
-    ``smooth``: for a view that shows samples as they come. Raises BciStreamError for what cannot start.
+    ``kind``: what is made. ``smooth``: for a view that shows samples as they come. Raises BciStreamError
+    for what cannot start.
     """
     import pylsl
 
@@ -240,61 +274,92 @@ def open_run(
     configure(options.scope, options.session_id)
     with ThreadPoolExecutor(1) as pool:  # the model loads while the streams are looked for
         loading = pool.submit(load_model, options.model)
-        source, bindings = open_source(options.streams, options.wait_s)
+        source, bindings = open_source(options.streams, options.wait_s, options.device)
     try:
         bundle = loading.result()
         specs = {role: b.spec for role, b in bindings.items() if role in (EEG, AUDIO)}
         prepared = prepare(options.model, bundle, specs, options.lateness_s)
         notes = tuple(note for binding in bindings.values() for note in binding.notes)
         warm_up(prepared.plans, prepared.settings)
-        return _assembled(options, source, bindings, prepared, notes, on_outcome, smooth, pylsl.local_clock)
+        parts = _Parts(options, source, bindings, prepared, notes)
+        return parts.run(on_outcome, smooth, pylsl.local_clock, kind)
     except BaseException:
         source.close()
         raise
 
 
-def _assembled(
-    options: LiveOptions,
-    source: LslSource,
-    bindings: dict[str, Binding],
-    prepared: Prepared,
-    notes: tuple[str, ...],
-    on_outcome: Callable[[Outcome], None] | None,
-    smooth: bool,
-    clock: Callable[[], float],
-) -> LiveRun:
-    from apps.live import _sinks
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    options: LiveOptions
+    source: StatusSource
+    bindings: dict[str, Binding]
+    prepared: Prepared
+    notes: tuple[str, ...]
 
-    pipeline = Pipeline(
-        prepared.plans, prepared.settings, prepared.predictor, stopwatch=clock, stale_after_s=STALE_S
-    )
-    switch, marked = RecorderSwitch(), _MarkedSource(source)
-    recorder = cast("XdfRecorder", switch)
-    roles = [role for role in bindings if role in (EEG, AUDIO)]
-    monitor = Monitor(pipeline, _subject(bindings, prepared, source), clock())
-    sinks = _sinks(options, prepared)
+    def run(
+        self,
+        on_outcome: Callable[[Outcome], None] | None,
+        smooth: bool,
+        clock: Callable[[], float],
+        kind: type[RunType],
+    ) -> RunType:
+        from apps.outputs import Outputs
 
-    def take(outcome: Outcome) -> None:
-        monitor.on_outcome(outcome)
-        if on_outcome is not None:
-            on_outcome(outcome)
+        prepared = self.prepared
+        pipeline = Pipeline(
+            prepared.plans, prepared.settings, prepared.predictor, stopwatch=clock, stale_after_s=STALE_S
+        )
+        switch, marked = RecorderSwitch(), _MarkedSource(self.source)
+        recorder = cast("XdfRecorder", switch)
+        roles = [role for role in self.bindings if role in (EEG, AUDIO)]
+        subject = _subject(self.bindings, prepared, self.source)
+        # Only a view asks for explanations: the terminal is spared them.
+        explainer = Explainer(prepared.bundle) if smooth and prepared.bundle is not None else None
+        monitor = Monitor(pipeline, subject, clock(), explainer=explainer)
+        outputs = Outputs(clock)
+        outputs.open(self.options.outputs, prepared)
+        sinks = outputs.runners
 
-    session = Session(
-        RecordedSource(marked, recorder),
-        cast("Pipeline", RecordedPipeline(pipeline, recorder)),
-        [*sinks, _RecordingSink(switch, roles)],
-        clock,
-        take,
-        view_every_s=_VIEW_EVERY_S if smooth else None,
-    )
-    return LiveRun(
-        options, source, bindings, prepared, pipeline, session, sinks, monitor, marked, switch, clock, notes
-    )
+        def take(outcome: Outcome) -> None:
+            monitor.on_outcome(outcome)
+            run.on_outcome(outcome)
+            if on_outcome is not None:
+                on_outcome(outcome)
+
+        session = Session(
+            RecordedSource(marked, recorder, _a_second(self.bindings)),
+            cast("Pipeline", RecordedPipeline(pipeline, recorder)),
+            [*sinks, _RecordingSink(switch, roles)],
+            clock,
+            take,
+            view_every_s=_VIEW_EVERY_S if smooth else None,
+        )
+        run = kind(
+            options=self.options,
+            source=self.source,
+            bindings=self.bindings,
+            prepared=prepared,
+            pipeline=pipeline,
+            session=session,
+            sinks=sinks,
+            monitor=monitor,
+            marked=marked,
+            switch=switch,
+            clock=clock,
+            explainer=explainer,
+            notes=self.notes,
+        )
+        return run
 
 
-def _subject(bindings: Mapping[str, Binding], prepared: Prepared, source: LslSource) -> Subject:
+def _a_second(bindings: Mapping[str, Binding]) -> dict[str, int]:
+    """Samples of a second, by stream: the longest chunk, as a replay reads it."""
+    return {role: max(1, int(b.sfreq)) for role, b in bindings.items() if role in (EEG, AUDIO)}
+
+
+def _subject(bindings: Mapping[str, Binding], prepared: Prepared, source: StatusSource) -> Subject:
     facts = {
-        role: StreamFacts(b.info.name, _UNITS[role], b.sfreq)
+        role: StreamFacts(b.info.name, UNITS[role], b.sfreq)
         for role, b in bindings.items()
         if role in (EEG, AUDIO)
     }

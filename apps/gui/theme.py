@@ -69,11 +69,16 @@ QToolButton:hover, QPushButton:hover {{ border-color: {theme.accent}; }}
 QToolButton:checked, QPushButton:checked {{ border-color: {theme.accent}; color: {theme.accent}; }}
 QToolButton:disabled, QPushButton:disabled {{ color: {theme.gone}; }}
 QToolButton:focus, QPushButton:focus {{ border: 2px solid {theme.accent}; padding: 3px 9px; }}
+QPushButton[primary="true"] {{
+  color: {theme.window}; background: {theme.accent}; border-color: {theme.accent}; font-weight: 600;
+}}
+QPushButton[primary="true"]:disabled {{ color: {theme.gone}; background: {theme.field}; }}
 QComboBox, QLineEdit, QSpinBox, QDoubleSpinBox {{
   color: {theme.text}; background: {theme.field}; border: 1px solid {theme.border};
   border-radius: 4px; padding: 3px 6px;
 }}
 QComboBox:focus, QLineEdit:focus {{ border-color: {theme.accent}; }}
+QComboBox::drop-down {{ border: none; width: 18px; }}
 QComboBox QAbstractItemView {{
   color: {theme.text}; background: {theme.field}; selection-background-color: {theme.accent};
   selection-color: {theme.window}; border: 1px solid {theme.border};

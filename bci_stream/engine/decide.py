@@ -17,7 +17,7 @@ class Decider:
     """Feeds a predictor hop by hop and words its answers.
 
     ``hop_n``: role to grid samples per hop. ``stopwatch``: seconds, to time the inference; None leaves
-    it NaN.
+    it NaN. ``validity_s``: how long after a window's end its prediction holds, NaN for ever.
     """
 
     def __init__(
@@ -26,7 +26,9 @@ class Decider:
         hop_n: Mapping[str, int],
         predictor: StreamingPredictor,
         stopwatch: Callable[[], float] | None = None,
+        validity_s: float = float("nan"),
     ) -> None:
+        self._validity_s = validity_s
         self._hops = HopMaker(plans, hop_n)
         self._predictor = predictor
         self._stopwatch = stopwatch or (lambda: float("nan"))
@@ -45,6 +47,7 @@ class Decider:
     def reset(self) -> None:
         """What comes next is unconnected, but of the same person."""
         self._predictor.reconnect()
+        self._hops.reconnect()
 
     def swap(self, predictor: StreamingPredictor, hops: list[Mapping[str, StreamWindow]]) -> None:
         """Answer with another predictor from now on, once it is warm from these recent hops.
@@ -115,6 +118,7 @@ class Decider:
             bundle_sha256=bundle.sha256,
             latency=Latency(algorithmic_s=self._delay_s, inference_ms=inference_ms),
             tags=self._tags(window, stood_on),
+            valid_until=window.t_end + self._validity_s,
         )
 
     def _tags(self, window: Window, stood_on: tuple[str, ...]) -> tuple[str, ...]:
@@ -123,11 +127,20 @@ class Decider:
             tags.append("no decision")
         elif len(stood_on) == 1:
             tags.append(f"{stood_on[0]} only")
+        if AUDIO not in stood_on and self._unspoken(window):
+            tags.append("no speech")
         if EEG in stood_on and self._interpolated:
             tags.append(f"interpolated {self._interpolated:.0%}")
         if any(part.gaps for part in window.streams.values()):
             tags.append("gap")
         return tuple(tags)
+
+    def _unspoken(self, window: Window) -> bool:
+        """Whether the voice would have been used, had anybody spoken."""
+        if not self._hops.gates_voice or AUDIO not in window.streams:
+            return False
+        contract = self._predictor.bundle.contract
+        return AUDIO in contract.modalities and window.streams[AUDIO].coverage >= contract.min_coverage
 
 
 def algorithmic_delay_s(plans: Mapping[str, StreamPlan]) -> float:

@@ -7,6 +7,7 @@ import numpy as np
 from bci_stream.dsp.quality import ChannelQuality as Measured
 from bci_stream.dsp.quality import QualityMeter, QualityWord
 from bci_stream.engine.frame import ChannelQuality
+from bci_stream.engine.model_view import hop_rows
 from bci_stream.engine.plan import StreamPlan
 from bci_stream.messages import StreamWindow
 
@@ -30,7 +31,7 @@ class ElectrodeWatch:
 
         names = plan.spec.ch_names
         self._meter = QualityMeter(names, plan.sfreq)
-        self._hop_n = max(1, round(hop_s * plan.sfreq))
+        self._hop_s = hop_s
         self._filter = None
         if plan.sos is None and plan.sfreq > 4 * _HIGHPASS_HZ:  # the windows hold raw values
             self._filter = SosFilter(design_sos(plan.sfreq, _HIGHPASS_HZ, None), len(names))
@@ -40,7 +41,8 @@ class ElectrodeWatch:
 
     def take(self, part: StreamWindow) -> None:
         """The newest hop of a window."""
-        data, mask, marks = part.data[-self._hop_n :], part.mask[-self._hop_n :], part.marks[-self._hop_n :]
+        n = hop_rows(part, self._hop_s)
+        data, mask, marks = part.data[-n:], part.mask[-n:], part.marks[-n:]
         values = self._filter.step(data) if self._filter is not None else data
         self._meter.step(values, marks | mask[:, None])
         self._n += 1

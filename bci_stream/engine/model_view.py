@@ -14,7 +14,7 @@ from bci_stream.engine.frame import TraceHistory
 from bci_stream.engine.history import History, capacity_of
 from bci_stream.engine.pipeline import Pipeline
 from bci_stream.messages import AUDIO, EEG, Flag, FloatArray, MaskArray, StreamWindow, Window
-from bci_stream.timeline.windows import row_at, samples_per
+from bci_stream.timeline.windows import row_at
 
 
 class ModelView:
@@ -22,8 +22,7 @@ class ModelView:
 
     def __init__(self, pipeline: Pipeline, kept_s: float) -> None:
         self._pipeline = pipeline
-        hop_s = pipeline.settings.hop_s
-        self._hop_n = {r: samples_per(hop_s, p.sfreq, "a hop") for r, p in pipeline.plans.items()}
+        self._hop_s = pipeline.settings.hop_s
         self._histories: dict[str, History] = {}
         names = _names(pipeline)
         for role, plan in pipeline.plans.items():
@@ -47,7 +46,7 @@ class ModelView:
             self._write(role, part, data, valid)
 
     def _write(self, role: str, part: StreamWindow, data: FloatArray | None, valid: object) -> None:
-        n, history = self._hop_n[role], self._histories[role]
+        n, history = hop_rows(part, self._hop_s), self._histories[role]
         mask: MaskArray = part.mask[-n:]
         if data is None:
             data, marks = part.data[-n:], part.marks[-n:]
@@ -57,6 +56,11 @@ class ModelView:
             if isinstance(valid, np.ndarray):
                 mask = np.where(valid > 0, np.uint8(0), np.uint8(Flag.GAP))
         history.write(row_at(part.t_end, part.sfreq) - n, data, mask, marks)
+
+
+def hop_rows(part: StreamWindow, hop_s: float) -> int:
+    """Rows of the newest hop of a window, which without a model need not be the same number each time."""
+    return row_at(part.t_end, part.sfreq) - row_at(part.t_end - hop_s, part.sfreq)
 
 
 def _names(pipeline: Pipeline) -> dict[str, tuple[str, ...]]:

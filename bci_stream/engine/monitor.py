@@ -28,6 +28,7 @@ from bci_stream.messages import EEG, Marker, Prediction, StreamSpec
 _LOOK_EVERY_S = 0.2
 _CPU_EVERY_S = 1.0
 _KEPT_S = 300.0
+_KEPT_MARKERS = 500
 
 
 class WeightSource(Protocol):
@@ -82,6 +83,7 @@ class Monitor:
         self.log = log or EventLog()
         self.t0_s = t0_s
         self.subject = subject
+        self.bundle = subject.bundle  # the name of the model that answers
         self._pipeline, self._explainer, self._cpu_s = pipeline, explainer, cpu_s
         settings, plans = pipeline.settings, pipeline.plans
         self._traces = {role: _history(role, plan.spec, kept_s) for role, plan in plans.items()}
@@ -98,11 +100,12 @@ class Monitor:
         self._prediction: Prediction | None = None
         self._n_predictions = 0
         self._markers: tuple[Marker, ...] = ()
+        self._coming: list[Marker] = []  # of a recording, which is read a little ahead
         self._streams: tuple[StreamState, ...] = ()
         self._looking = threading.Lock()
-        self._looked_s = -np.inf
+        self._looked_s = (-np.inf, -np.inf)
         self._n_markers = 0
-        self._was_stale = False
+        self._is_fresh: bool | None = None  # whether predictions come; None before the first
         self._cpu = (-np.inf, 0.0, 0.0)  # measured at, processor seconds then, share
 
     def on_outcome(self, outcome: Outcome) -> None:
@@ -146,7 +149,7 @@ class Monitor:
             weights=self._explainer.weights() if self._explainer is not None else None,
             log=self.log.entries(),
             recording=recording,
-            bundle=self.subject.bundle,
+            bundle=self.bundle,
             n_windows=self._pipeline.n_windows,
             n_predictions=self._n_predictions,
             n_skipped=self._pipeline.n_skipped,
@@ -167,18 +170,23 @@ class Monitor:
         if not self.subject.classes:
             return Decision("none", None, 0.0, "no model: signals only", float("nan"))
         decision = self._track.current(now_s, self.t0_s, "the first window is filling")
-        stale = decision.state == "stale"
-        if stale != self._was_stale:
-            self._was_stale = stale
-            level, words = ("bad", "predictions stopped coming") if stale else ("good", "predictions again")
-            self.log.add(now_s - self.t0_s, level, "model", words)
+        if decision.state == "stale" and self._is_fresh:
+            self.log.add(now_s - self.t0_s, "bad", "model", "predictions stopped coming")
+        elif decision.state in ("decided", "uncertain") and self._is_fresh is False:
+            self.log.add(now_s - self.t0_s, "good", "model", "predictions come again")
+        if decision.state == "stale" and self._is_fresh is not None:
+            self._is_fresh = False
+        elif decision.state in ("decided", "uncertain"):
+            self._is_fresh = True
         return decision
 
     def _look(self, now_s: float) -> None:
-        if abs(now_s - self._looked_s) < _LOOK_EVERY_S or not self._looking.acquire(blocking=False):
+        wall_s = time.monotonic()  # a recording's time may stand still
+        soon = abs(now_s - self._looked_s[0]) < _LOOK_EVERY_S and wall_s - self._looked_s[1] < _LOOK_EVERY_S
+        if soon or not self._looking.acquire(blocking=False):
             return
         try:
-            self._looked_s = now_s
+            self._looked_s = (now_s, wall_s)
             self._look_at_streams(now_s)
             self._look_at_markers(now_s)
             self._measure_cpu()
@@ -198,12 +206,16 @@ class Monitor:
 
     def _look_at_markers(self, now_s: float) -> None:
         known = self._pipeline.n_markers
-        if known == self._n_markers:
+        if known != self._n_markers:
+            recent = self._pipeline.recent_markers()
+            self._coming += recent[max(0, len(recent) - (known - self._n_markers)) :]
+            self._n_markers = known
+        due = [marker for marker in self._coming if marker.timestamp <= now_s]
+        if not due:
             return
-        self._markers = self._pipeline.recent_markers()
-        fresh = self._markers[max(0, len(self._markers) - (known - self._n_markers)) :]
-        self._n_markers = known
-        for marker in fresh:
+        self._coming = [marker for marker in self._coming if marker.timestamp > now_s]
+        self._markers = (*self._markers, *due)[-_KEPT_MARKERS:]
+        for marker in due:
             self.log.add(marker.timestamp - self.t0_s, "good", "markers", marker.label)
 
     def _measure_cpu(self) -> None:

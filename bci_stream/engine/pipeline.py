@@ -172,6 +172,32 @@ class Pipeline:
         """Per stream: rate, loss, jitter, drift and the rest, so far."""
         return {role: track.health(now_s) for role, track in self._tracks.items()}
 
+    def recent(self, role: str, seconds: float | None = None) -> StreamWindow | None:
+        """The newest part of a stream's ring that is closed for good, copied; from any thread.
+
+        ``seconds``: how much at most; None: all that is kept. None is returned before the first window.
+        """
+        while self._schedule.next_index is not None and role in self._tracks:
+            grid, stop = self._tracks[role].grid, self._row(role, self._schedule.next_index - 1)
+            if not grid.started:
+                break
+            first = max(row_at(grid.start_s, grid.sfreq), self._safe_row(grid, _AHEAD_S))
+            first = first if seconds is None else max(first, stop - round(seconds * grid.sfreq))
+            if first >= stop:
+                break
+            data, mask, marks = grid.view(first, stop)
+            data, mask, marks = data.copy(), mask.copy(), marks.copy()
+            if first < self._safe_row(grid, _AHEAD_S / 2):
+                continue  # overwritten meanwhile: the other thread is far ahead
+            coverage = float((mask == 0).mean())
+            t_start, t_end = first / grid.sfreq, stop / grid.sfreq
+            return StreamWindow(role, grid.sfreq, t_start, t_end, data, mask, marks, coverage, ())
+        return None
+
+    def _safe_row(self, grid: GridTrack, ahead_s: float) -> int:
+        """The oldest row that stays while ``ahead_s`` more of the stream is written."""
+        return grid.end - grid.capacity + int(ahead_s * grid.sfreq)
+
     def swap(self, predictor: StreamingPredictor) -> None:
         """Answer with another model from the next window on, warmed up from the rings."""
         if self._decider is None:
@@ -356,6 +382,14 @@ class Pipeline:
                 self._n_placed += 1
 
 
+def validity_s(settings: WindowSettings) -> float:
+    """How long after a window's end its prediction holds, in seconds.
+
+    By then the next one is there even if the clock had to close it, with one hop to spare.
+    """
+    return settings.lateness_s + _WALL_SLACK_S + 2 * settings.hop_s
+
+
 def _predictions(outcomes: Iterator[Outcome]) -> list[Prediction]:
     return [outcome.prediction for outcome in outcomes if outcome.prediction is not None]
 
@@ -371,4 +405,4 @@ def _decider(
     from bci_stream.engine.decide import Decider
 
     hop_n = {role: samples_per(settings.hop_s, plan.sfreq, "a hop") for role, plan in plans.items()}
-    return Decider(plans, hop_n, predictor, stopwatch)
+    return Decider(plans, hop_n, predictor, stopwatch, validity_s(settings))

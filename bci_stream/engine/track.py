@@ -152,7 +152,8 @@ class _EegStages:
         from bci_stream.dsp.filters import SosFilter
 
         n_channels = len(plan.spec.ch_names)
-        self._detector = ArtifactDetector(ArtifactSettings(), plan.spec.sfreq, n_channels)
+        settings = ArtifactSettings(rail_uv=plan.spec.rail_uv)
+        self._detector = ArtifactDetector(settings, plan.spec.sfreq, n_channels)
         self._filter = SosFilter(plan.sos, n_channels) if plan.sos is not None else None
 
     def step(self, data: FloatArray, breaks: NDArray[np.intp]) -> tuple[MaskArray, FloatArray]:

@@ -16,6 +16,8 @@ from bci_stream.messages import StreamInfo
 MAX_XML_BYTES = 1_000_000
 MAX_CHANNELS = 1024
 MAX_SFREQ_HZ = 200_000.0
+MAX_TAGS = 100_000  # 1024 channels have 20 000
+MAX_TEXT = 500  # of a name, a label or an id: what is longer is damage, and cut
 
 #: Sample formats of LSL and XDF, as numpy spells them (little endian); None for strings.
 NUMPY_FORMATS: dict[str, str | None] = {
@@ -70,6 +72,8 @@ def _parse_xml(xml: str | bytes, key: str) -> Element:
     text = xml if isinstance(xml, str) else xml.decode("utf-8", "replace")
     if re.search(r"<!\s*(DOCTYPE|ENTITY)", text, re.IGNORECASE):
         raise StreamFormatError(f"stream {key!r}: its header declares a DTD, which is not read")
+    if (n_tags := text.count("<")) > MAX_TAGS:
+        raise StreamFormatError(f"stream {key!r}: its header has {n_tags} tags, at most {MAX_TAGS} are read")
     try:
         return fromstring(text)
     except (ParseError, ValueError) as error:
@@ -77,7 +81,7 @@ def _parse_xml(xml: str | bytes, key: str) -> Element:
 
 
 def _text(element: Element, tag: str) -> str:
-    return (element.findtext(tag) or "").strip()
+    return (element.findtext(tag) or "").strip()[:MAX_TEXT]
 
 
 def _channel_count(text: str, who: str) -> int:
@@ -119,6 +123,33 @@ def _channel_elements(info: Element, n_channels: int) -> list[Element]:
 def _column(channels: list[Element], *tags: str) -> tuple[str, ...]:
     values = tuple(next((text for tag in tags if (text := _text(channel, tag))), "") for channel in channels)
     return values if any(values) else ()
+
+
+def channel_texts(info: StreamInfo, tag: str) -> tuple[str, ...]:
+    """What each channel's part of a header says under a tag; nothing where none says anything.
+
+    For what few connectors write; names, units and types are fields of the header already.
+    """
+    try:
+        root = _parse_xml(info.xml, info.key)
+    except StreamFormatError:
+        return ()
+    return _column(_channel_elements(root, info.n_channels), tag)
+
+
+def is_recorded_bound(info: StreamInfo) -> bool:
+    """Whether we recorded the stream as a session took it: already in µV, its columns chosen."""
+    return "<recorded>as bound</recorded>" in info.xml
+
+
+def recorded_rails(info: StreamInfo) -> tuple[float, float] | None:
+    """The converter's (low, high) in µV that we noted when we recorded the stream as bound."""
+    found = re.search(r"<rail_uv>([^<\s]+) ([^<\s]+)</rail_uv>", info.xml)
+    try:
+        low, high = (float(text) for text in found.groups()) if found else (0.0, 0.0)
+    except ValueError:
+        return None
+    return (low, high) if -math.inf < low < high < math.inf else None
 
 
 _UNITS_UV = {

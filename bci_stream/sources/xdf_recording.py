@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 from bci_stream.errors import RecordingError, StreamFormatError, StreamNotFoundError
 from bci_stream.messages import ClockOffset, StreamInfo, TimeArray
 from bci_stream.sources.mapped_file import PageRelease, map_file
-from bci_stream.sources.xdf_format import SAMPLES, StreamEntry, index_chunks, read_clock_offset
-from bci_stream.sources.xdf_samples import Strings
+from bci_stream.sources.xdf_format import SAMPLES, StreamEntry, read_clock_offset
+from bci_stream.sources.xdf_samples import MAX_TEXT_BYTES, StringDecoder, Strings
+from bci_stream.sources.xdf_scan import index_chunks
 
 _RATE_SAMPLES = 65536  # enough to measure a rate, and bounded
 
@@ -65,6 +66,7 @@ class XdfRecording:
         self._mapped = mapped
         self._index = index_chunks(mapped, PageRelease(mapped))
         self._entries = {entry.info.key: entry for entry in self._index.streams.values()}
+        self._summaries: dict[str, StreamSummary] = {}
 
     @classmethod
     def open(cls, path: str | PathLike[str]) -> Self:
@@ -105,7 +107,12 @@ class XdfRecording:
     @property
     def warnings(self) -> tuple[str, ...]:
         """One line for each thing that is damaged, cut off or left out."""
-        return tuple(self._index.warnings)
+        return self._index.notes.lines()
+
+    @property
+    def complete(self) -> bool:
+        """Whether its recorder closed it: the file has footers."""
+        return self._index.has_end
 
     def summary(self, key: str) -> StreamSummary:
         """What the recording holds of one stream; decodes its ends only.
@@ -113,6 +120,11 @@ class XdfRecording:
         Raises:
             StreamNotFoundError: no such stream.
         """
+        if key not in self._summaries:
+            self._summaries[key] = self._summarise(key)
+        return self._summaries[key]
+
+    def _summarise(self, key: str) -> StreamSummary:
         entry = self._entry(key)
         first, last = self._first_stamp(entry), self._last_stamp(entry)
         duration_s = self.local_time(key, last) - self.local_time(key, first)
@@ -196,13 +208,17 @@ class XdfRecording:
             if n_read < n:
                 self._warn_of_loss(stream_id, start, n - n_read)
             pages.passed(end)
+        for stream_id, decoder in decoders.items():
+            if isinstance(decoder, StringDecoder) and decoder.n_cut:
+                name = self._index.streams[stream_id].info.name
+                self._index.notes.add(
+                    f"{decoder.n_cut} texts of {name!r} cut: each is over {MAX_TEXT_BYTES >> 20} MB"
+                )
 
     def _warn_of_loss(self, stream_id: int, start: int, n_lost: int) -> None:
         """Flags can be damaged where a chunk's length is sound: that shows only when it is decoded."""
         name = self._index.streams[stream_id].info.name
-        warning = f"damage in a chunk of {name!r} at byte {start}: {n_lost} samples of it lost"
-        if warning not in self._index.warnings:
-            self._index.warnings.append(warning)
+        self._index.notes.add(f"damage in a chunk of {name!r} at byte {start}: {n_lost} samples of it lost")
 
     def _entry(self, key: str) -> StreamEntry:
         try:
@@ -239,11 +255,13 @@ class XdfRecording:
         """The last finite stamp, NaN when there is none."""
         end, last = len(entry.chunks), float("nan")
         while end > 0 and np.isnan(last):
-            begin = self._stamped_chunk(entry, end - 1)
-            for stamps in self._stamps(entry, begin, end):
+            begin, decoder = self._stamped_chunk(entry, end - 1), entry.decoder()
+            for chunk in entry.chunks[begin : end - 1]:
+                decoder.skip(*self._extent(chunk))
+            for stamps, _ in decoder.blocks(*self._extent(entry.chunks[end - 1]), max_samples=4096):
                 if (finite := stamps[np.isfinite(stamps)]).size:
                     last = float(finite[-1])
-            end = begin
+            end = begin if begin < end - 1 else end - 1
         return last
 
     def _leading_stamps(self, entry: StreamEntry, n_wanted: int) -> TimeArray:

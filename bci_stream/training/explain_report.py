@@ -79,8 +79,8 @@ def summary(found: Explanation) -> list[str]:
     if found.accuracy:
         accuracy = next(iter(found.accuracy.values()))
         lines.append(
-            f"{found.n_trials} trials of {found.n_people} people, accuracy {_percent(accuracy)}, "
-            f"intervals over {found.unit}."
+            f"{found.n_trials} trials of {found.n_people} people, a window a second: accuracy "
+            f"{_percent(accuracy)}, intervals over {found.unit}."
         )
     for name, (nats, accuracy) in found.modalities.items():
         lines.append(

@@ -1,0 +1,27 @@
+"""Every way of fusing learns what the generator hides, nearly as well as can be: minutes, so marked slow."""
+
+import pytest
+
+from bci_stream.model.fusion import FUSION_MODES
+from bci_stream.training.augment import MILD
+from bci_stream.training.batches import DrawSettings
+from bci_stream.training.experiment import Machine, run_experiment
+from bci_stream.training.fit import FitSettings
+from bci_stream.training.generator import GeneratedCorpus, GeneratorSettings
+from bci_stream.training.recipe import Recipe
+from bci_stream.training.splits import subject_kfold
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("mode", FUSION_MODES)
+def test_a_mode_comes_within_five_points_of_the_oracle_on_people_it_has_not_met(mode, cache, tmp_path):
+    """As ``baseline-experiment --people 48 --trials 40`` does: 480 test trials of 12 people."""
+    corpus = GeneratedCorpus(GeneratorSettings(n_people=48, n_trials=40, trial_s=4.0))
+    draw = DrawSettings(batch_size=16, augmentation=MILD)
+    fit = FitSettings(n_epochs=8, learning_rate=1e-3, weight_decay=0.3, mixup=0.4, patience=6, draw=draw)
+    recipe = Recipe(fusion=mode, window_s=4.0, fit=fit)
+    split = subject_kfold(corpus.people, n_folds=4)
+    outcome = run_experiment(corpus, recipe, split, tmp_path, machine=Machine(cache=cache), n_run=1)
+    assert len(outcome.trials.labels) == 480
+    assert outcome.trials.accuracy("both") > corpus.oracle["both"] - 0.05
