@@ -129,5 +129,5 @@ class Swap:
         self._say("good", self._words)
 
     def _refuse(self, words: str) -> None:
-        self._state, self._words = "refused", words
         self._say("bad", words)
+        self._state, self._words = "refused", words

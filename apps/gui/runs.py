@@ -84,7 +84,7 @@ def demo_run(
     person = SimulatorProcess(settings, duration_s=_DEMO_S, name_prefix=prefix, source_id=prefix, lsl=lsl)
     person.start()
     try:
-        streams = StreamChoice(eeg=f"{prefix}EEG", audio=f"{prefix}Audio")
+        streams = StreamChoice(f"{prefix}EEG", f"{prefix}Audio", markers=f"{prefix}Markers")
         options = live_options(streams, model, wait_s=_WAIT_S, scope=scope, session_id=session_id)
         run = open_run(options, smooth=True, kind=DemoRun)
     except BaseException:

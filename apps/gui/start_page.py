@@ -16,6 +16,7 @@ from apps.gui.viewmodels.finder import MIC, Check, Finder, Found, fits
 from apps.record import FOLDER, Destination
 from bci_stream.devices import builtin_profiles
 from bci_stream.messages import AUDIO, EEG, StreamSpec
+from bci_stream.sources.binding import MARKERS
 
 _NONE = "none"
 _NO_MODEL = "no model"
@@ -41,6 +42,7 @@ class StartPage(QtWidgets.QWidget):
         self.device.activated.connect(lambda _: self.finder.choose_device(self.device.currentData()))
         self.eeg, self.eeg_check = _box(tr("EEG stream")), _words_label(tr("check of the EEG stream"))
         self.audio, self.audio_check = _box(tr("voice stream")), _words_label(tr("check of the voice stream"))
+        self.markers = _box(tr("marker stream"))
         self.bundle, self.bundle_check = _box(tr("model")), _words_label(tr("check of the model"))
         self.fit = QtWidgets.QCheckBox(tr("Make absent electrodes from those present"))
         self.publish = QtWidgets.QLineEdit(store.get("publish", ""))
@@ -91,6 +93,7 @@ class StartPage(QtWidgets.QWidget):
         rows = (
             (tr("EEG"), _stack(eeg, self.eeg_check)),
             (tr("Voice"), _stack(self.audio, self.audio_check)),
+            (tr("Markers"), self.markers),
             (tr("Model"), _stack(self.bundle, self.bundle_check, self.fit)),
             (tr("Publish as"), self.publish),
             (tr("Recordings"), _beside(self.folder, QtWidgets.QLabel(tr("subject")), self.subject)),
@@ -192,7 +195,7 @@ class StartPage(QtWidgets.QWidget):
             waiting = tr("no stream yet: switch the headset's LSL connector on")
             for column, text in enumerate(("", "", waiting, "")):
                 self.streams.setItem(0, column, QtWidgets.QTableWidgetItem(text))
-        for role, box in ((EEG, self.eeg), (AUDIO, self.audio)):
+        for role, box in ((EEG, self.eeg), (AUDIO, self.audio), (MARKERS, self.markers)):
             offers = [(_offer_words(s), s.query) for s in found if s.role == role]
             if role == AUDIO:
                 offers += [(tr("microphone: ") + m.name, MIC + m.name) for m in self.finder.microphones]
@@ -262,7 +265,7 @@ class StartPage(QtWidgets.QWidget):
     def stream_choice(self) -> StreamChoice | None:
         """The streams as the page says; None where there are none."""
         eeg, audio = self.chosen(self.eeg), self.chosen(self.audio)
-        mic = self.microphone(self.audio)
+        mic, markers = self.microphone(self.audio), self.chosen(self.markers)
         if eeg is None and audio is None and mic is None:
             return None
         base: StreamChoice = self.window_.options.streams
@@ -274,6 +277,7 @@ class StartPage(QtWidgets.QWidget):
             want_audio=audio is not None or mic is not None,
             mic=mic,
             device=self.device.currentData() or None,
+            markers=markers.query if markers is not None else None,
         )
 
     def start(self) -> None:

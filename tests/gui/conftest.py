@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
@@ -14,6 +15,7 @@ os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 import pytest
 
 from apps.choice import ModelChoice, StreamChoice
+from apps.gui.viewmodels.traces import TraceSettings
 from bci_stream.sources.simulator import SimulatorSettings
 from bci_stream.sources.simulator_process import SimulatorProcess
 
@@ -90,22 +92,66 @@ def window(qtbot, lsl_isolation):
         main.close_now()
 
 
-@pytest.fixture
-def live(qtbot, window, person):
-    """A window with a running session of a simulated person."""
+def begun(main, prefix, wait):
+    """A window's session with the streams of that prefix, once it runs."""
     from apps.gui.runs import live_run
 
-    def begin(prefix, model=None, **fields):
+    streams = StreamChoice(f"{prefix}EEG", f"{prefix}Audio", markers=f"{prefix}Markers")
+    scope, session_id = main.options.scope, main.options.session_id
+    main.control.begin("…", lambda: live_run(streams, ModelChoice(), scope, session_id))
+    wait(lambda: main.frame is not None or main.control.problem is not None)
+    assert main.control.problem is None
+    return main
+
+
+@pytest.fixture
+def live(qtbot, window, person):
+    """A window with a running session of a simulated person of its own, for tests that break something."""
+
+    def begin(prefix, **fields):
         process = person(prefix, **fields)
-        main = window()
-        streams = StreamChoice(eeg=f"{prefix}EEG", audio=f"{prefix}Audio")
-        choice = model or ModelChoice()
-        options = main.options
-        main.control.begin("…", lambda: live_run(streams, choice, options.scope, options.session_id))
-        qtbot.waitUntil(
-            lambda: main.control.run is not None or main.control.problem is not None, timeout=PATIENCE_MS
-        )
-        assert main.control.problem is None
+        main = begun(window(), prefix, lambda condition: qtbot.waitUntil(condition, timeout=PATIENCE_MS))
         return main, process
 
     return begin
+
+
+@pytest.fixture(scope="module")
+def shared_window(qapp, lsl_isolation, tmp_path_factory):
+    """One window with one session for all the tests of a file that leave it running."""
+    from apps.gui.options import GuiOptions
+    from apps.gui.window import MainWindow
+
+    def wait(condition):
+        deadline = time.monotonic() + PATIENCE_MS / 1000
+        while not condition():
+            assert time.monotonic() < deadline
+            qapp.processEvents()
+            time.sleep(0.01)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("BCI_STREAM_HOME", str(tmp_path_factory.mktemp("home")))
+        main = MainWindow(GuiOptions(session_id=lsl_isolation, scope="machine"))
+    settings = SimulatorSettings(seed=7, person=9001)
+    lsl = (lsl_isolation, "machine")
+    with SimulatorProcess(settings, name_prefix="Shared", source_id="Shared", lsl=lsl) as process:
+        process.wait_ready(60)
+        main.show()
+        begun(main, "Shared", wait)
+        wait(lambda: main.frame.n_predictions > 5)
+        yield main
+        main.close_now()
+
+
+@pytest.fixture
+def running(shared_window):
+    """The shared window, as it was at the start."""
+    main = shared_window
+    fresh = TraceSettings()
+    for name in fresh.__dataclass_fields__:
+        setattr(main.settings, name, getattr(fresh, name))
+    main.session_page.signals.paused_s = None
+    main.session_page.settings_changed()
+    main.activateWindow()
+    main.setFocus()
+    return main

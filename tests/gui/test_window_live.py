@@ -34,6 +34,14 @@ def state_of(main, role):
     return next(s.state for s in main.frame.streams if s.role == role)
 
 
+def point_at(view, x, y):
+    """As the pointer does, wherever the other windows are."""
+    where, none = QtCore.QPointF(x, y), QtCore.Qt.MouseButton.NoButton
+    kind, keys = QtCore.QEvent.Type.MouseMove, QtCore.Qt.KeyboardModifier.NoModifier
+    event = QtGui.QMouseEvent(kind, where, view.mapToGlobal(where), none, none, keys)
+    QtWidgets.QApplication.sendEvent(view, event)
+
+
 def press(main, action):
     """As the key does: through the action."""
     main.actions_by_name[action].trigger()
@@ -79,8 +87,8 @@ def test_a_session_from_the_start_page_to_the_end(qtbot, window, person, tmp_pat
     assert main.control.run is None
 
 
-def test_what_is_drawn_is_what_the_engine_had(qtbot, live):
-    main, _ = live("D")
+def test_what_is_drawn_is_what_the_engine_had(qtbot, running):
+    main = running
     main.settings.filter_name, main.settings.auto, main.settings.amplitude = "raw", False, 100.0
     qtbot.waitUntil(settled(main, 4.0), timeout=PATIENCE_MS)
     signals = main.session_page.signals
@@ -114,8 +122,8 @@ def test_what_is_drawn_is_what_the_engine_had(qtbot, live):
     assert view.settings.lanes(history.ch_names) == view._lanes
 
 
-def test_the_voice_is_drawn_with_its_spectrogram_and_level(qtbot, live):
-    main, _ = live("V")
+def test_the_voice_is_drawn_with_its_spectrogram_and_level(qtbot, running):
+    main = running
     qtbot.waitUntil(settled(main, 3.0), timeout=PATIENCE_MS)
     signals = main.session_page.signals
     qtbot.waitUntil(lambda: len(np.unique(signals.mel.image)) > 20, timeout=PATIENCE_MS)
@@ -124,8 +132,8 @@ def test_the_voice_is_drawn_with_its_spectrogram_and_level(qtbot, live):
     assert mel.stop / mel.sfreq == pytest.approx(main.frame.traces[AUDIO].stop / 16_000, abs=0.5)
 
 
-def test_keys_change_what_they_say(qtbot, live):
-    main, _ = live("K")
+def test_keys_change_what_they_say(qtbot, running):
+    main = running
     qtbot.waitUntil(settled(main, 1.0), timeout=PATIENCE_MS)
     settings, signals = main.settings, main.session_page.signals
     before = settings.amplitude
@@ -155,8 +163,8 @@ def test_keys_change_what_they_say(qtbot, live):
     help_.close()
 
 
-def test_the_engine_goes_on_while_the_picture_is_held(qtbot, live):
-    main, _ = live("P")
+def test_the_engine_goes_on_while_the_picture_is_held(qtbot, running):
+    main = running
     qtbot.waitUntil(settled(main, 2.0), timeout=PATIENCE_MS)
     press(main, "pause")
     n, held = main.frame.n_windows, main.session_page.signals.paused_s
@@ -168,8 +176,8 @@ def test_the_engine_goes_on_while_the_picture_is_held(qtbot, live):
     assert "held" in main.session_page.headline.text()
 
 
-def test_a_channel_is_hidden_by_a_click_on_its_label(qtbot, live):
-    main, _ = live("H")
+def test_a_channel_is_hidden_by_a_click_on_its_label(qtbot, running):
+    main = running
     qtbot.waitUntil(settled(main, 1.0), timeout=PATIENCE_MS)
     view = main.session_page.signals.eeg
     n = len(view._lanes)
@@ -246,12 +254,12 @@ def test_a_model_that_takes_seconds_leaves_the_window_quick_and_its_word_stale(q
     predictor.predict = quick
 
 
-def test_another_bundle_runs_beside_and_takes_over(qtbot, live, tmp_path):
+def test_another_bundle_runs_beside_and_takes_over(qtbot, running, tmp_path):
     import shutil
 
     from apps.choice import DEMO_BUNDLE
 
-    main, _ = live("B")
+    main = running
     other = tmp_path / "other.bci"
     shutil.copy(DEMO_BUNDLE, other)
     qtbot.waitUntil(lambda: main.frame is not None and main.frame.n_predictions > 3, timeout=PATIENCE_MS)
@@ -266,14 +274,14 @@ def test_another_bundle_runs_beside_and_takes_over(qtbot, live, tmp_path):
     assert main.control.run.pipeline.predictor.bundle.path == other
 
 
-def test_a_bundle_that_does_not_fit_is_refused_and_the_session_goes_on(qtbot, live, tmp_path):
+def test_a_bundle_that_does_not_fit_is_refused_and_the_session_goes_on(qtbot, running, tmp_path):
     import torch
 
     from bci_stream.model.bundle import export_bundle
     from bci_stream.model.contract import Contract, EegContract
     from bci_stream.model.network import build_network
 
-    main, _ = live("N")
+    main = running
     path = tmp_path / "few.bci"
     torch.manual_seed(0)
     contract = Contract(eeg=EegContract(channels=("Fz", "Cz")), fusion="gated")
@@ -283,7 +291,8 @@ def test_a_bundle_that_does_not_fit_is_refused_and_the_session_goes_on(qtbot, li
     for bad in (path, tmp_path / "broken.bci"):
         main.deeds.swap_to(bad)
         qtbot.waitUntil(lambda: main.control.run.swap.status.state == "refused", timeout=PATIENCE_MS)
-    lines = [e for e in main.frame.log if e.level == "bad" and e.source == "model"]
+    log = main.control.run.monitor.log.entries()
+    lines = [e for e in log if e.level == "bad" and e.source == "model" and ".bci" in e.words]
     assert len(lines) == 2
     n = main.frame.n_predictions
     qtbot.waitUntil(lambda: main.frame.n_predictions > n + 3, timeout=PATIENCE_MS)
@@ -318,8 +327,8 @@ def test_closing_while_recording_asks(qtbot, live, tmp_path):
         assert any(recording.summary(info.key).n_samples > 10 for info in recording.streams)
 
 
-def test_signals_and_a_picture_are_saved(qtbot, live, tmp_path):
-    main, _ = live("E")
+def test_signals_and_a_picture_are_saved(qtbot, running, tmp_path):
+    main = running
     qtbot.waitUntil(settled(main, 3.0), timeout=PATIENCE_MS)
     press(main, "pause")
     qtbot.waitUntil(settled(main, main.session_page.signals.paused_s + 1.0), timeout=PATIENCE_MS)
@@ -386,7 +395,7 @@ def test_one_channel_and_very_many_with_names_of_any_kind(qtbot, window, outlet,
     assert len(view._lanes) == min(n, 64)
     assert list(main.frame.traces[EEG].ch_names) == names
     assert main.frame.decision.state == "none"
-    qtbot.mouseMove(view, QtCore.QPoint(30, 4 + n % 9))
+    point_at(view, 30, 5)
     assert "<b>" not in view.toolTip()
     assert "&lt;b&gt;" in view.toolTip()
     for _ in range(4):
