@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 FORMATS: Final = (".png", ".svg", ".pdf", ".jpg")
 _RED: Final = "#B00020"
 _MAX_STREAMS = 16
+_LONGEST_S = 1e8  # longer than three years is a damaged stamp
 _MAX_TRACES = 12
 _MAX_LABELS = 40
 _WIDTH_IN = 11.0
@@ -50,7 +51,8 @@ def draw(report: Report) -> Figure:
     from matplotlib.figure import Figure
 
     began = first_start(report.streams)
-    shown = [s for s in report.streams if s.n_samples][:_MAX_STREAMS]
+    shown = [s for s in report.streams if s.n_samples and abs(s.t_end - s.t_start) < _LONGEST_S]
+    shown = shown[:_MAX_STREAMS]
     traced = _traced([s for s in shown if abs(s.t_start - began) < FOREIGN_S])
     heights = [0.6 + 0.34 * max(1, len(shown)), 1.3, *(_trace_height(s) for s in traced)]
     figure = Figure(figsize=(_WIDTH_IN, sum(heights) + 0.9), layout="constrained")
@@ -114,24 +116,26 @@ def _row_label(stream: StreamOverview, began: float) -> str:
 
 
 def _presence(axes: Axes, row: int, stream: StreamOverview, began: float, colour: str) -> None:
-    edges = [stream.t_start, *(t for gap in stream.gaps for t in (gap.t_start, gap.t_end)), stream.t_end]
+    gaps = [gap for gap in stream.gaps if stream.t_start <= gap.t_start <= gap.t_end <= stream.t_end]
+    edges = [stream.t_start, *(t for gap in gaps for t in (gap.t_start, gap.t_end)), stream.t_end]
     bars = [
         (begin - began, max(0.0, end - begin)) for begin, end in zip(edges[::2], edges[1::2], strict=True)
     ]
     axes.broken_barh(bars, (row - 0.32, 0.64), color=colour, linewidth=0)
-    if stream.gaps:
-        holes = [(g.t_start - began, g.t_end - g.t_start) for g in stream.gaps]
+    if gaps:
+        holes = [(g.t_start - began, g.t_end - g.t_start) for g in gaps]
         axes.broken_barh(holes, (row - 0.32, 0.64), facecolor="#f6d5da", edgecolor=_RED, linewidth=0.8)
 
 
 def _markers(axes: Axes, row: int, stream: StreamOverview, began: float, colour: str) -> None:
-    times = np.array([t - began for t, _ in stream.markers] or [stream.t_start - began, stream.t_end - began])
+    markers = [(t, label) for t, label in stream.markers if stream.t_start <= t <= stream.t_end]
+    times = np.array([t - began for t, _ in markers] or [stream.t_start - began, stream.t_end - began])
     axes.vlines(times, row - 0.32, row + 0.32, color=colour, linewidth=1.0)
     width = stream.t_end - stream.t_start
-    if not (0 < len(stream.markers) <= _MAX_LABELS and width > 0):
+    if not (0 < len(markers) <= _MAX_LABELS and width > 0):
         return
-    after = [t for t, _ in stream.markers[1:]] + [math.inf]
-    for (t, label), until in zip(stream.markers, after, strict=True):
+    after = [t for t, _ in markers[1:]] + [math.inf]
+    for (t, label), until in zip(markers, after, strict=True):
         room = int((until - t) / (width * 0.0085)) - 1 if until < math.inf else 18
         text = label if len(label) <= min(room, 18) else label[: max(0, min(room, 18) - 1)] + "…"
         if room >= min(4, len(label)):  # not into the next one

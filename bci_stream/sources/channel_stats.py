@@ -129,8 +129,9 @@ class Outline:
     """Lowest and highest value in each of ``n_bins`` parts of ``[t_start, t_end)``, a channel a column."""
 
     def __init__(self, t_start: float, t_end: float, n_bins: int, n_channels: int) -> None:
-        self._t_start = t_start
-        self._scale = n_bins / (t_end - t_start) if t_end > t_start else 0.0
+        length_s = t_end - t_start
+        self._t_start = t_start if np.isfinite(length_s) else 0.0
+        self._scale = n_bins / length_s if 0 < length_s < np.inf else 0.0
         self.low = np.full((n_bins, n_channels), np.inf)
         self.high = np.full((n_bins, n_channels), -np.inf)
 
@@ -138,7 +139,8 @@ class Outline:
         """Take samples: (n,) finite local times, (n, at least n_channels) values."""
         if not len(local):
             return
-        bins = np.clip((local - self._t_start) * self._scale, 0, len(self.low) - 1).astype(np.intp)
+        places = np.nan_to_num((local - self._t_start) * self._scale)  # stamps may be as far as doubles go
+        bins = np.clip(places, 0, len(self.low) - 1).astype(np.intp)
         starts = np.concatenate([[0], np.flatnonzero(np.diff(bins)) + 1])
         rows = values[:, : self.low.shape[1]].astype(np.float64)
         good = np.isfinite(rows)

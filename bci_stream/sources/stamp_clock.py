@@ -62,8 +62,9 @@ class StampClock:
             np.array([getattr(part, name) for part in self.parts])
             for name in ("centre_s", "offset_s", "drift")
         )
-        which = self._nearest(stamps)
-        placed: TimeArray = stamps + offset[which] + drift[which] * (stamps - centre[which])
+        with np.errstate(all="ignore"):  # a damaged stamp may be any number
+            which = self._nearest(stamps)
+            placed: TimeArray = stamps + offset[which] + drift[which] * (stamps - centre[which])
         return placed
 
     def _nearest(self, stamps: TimeArray) -> NDArray[np.intp]:

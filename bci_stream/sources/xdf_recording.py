@@ -148,7 +148,8 @@ class XdfRecording:
         remote_s, offset_s = self.clock_offsets(key)
         if not len(remote_s):
             return stamp
-        return stamp + float(offset_s[np.argmin(np.abs(remote_s - stamp))])
+        with np.errstate(all="ignore"):  # a damaged stamp or offset may be any number
+            return stamp + float(offset_s[np.argmin(np.abs(remote_s - stamp))])
 
     def samples_come_first(self, key: str) -> bool:
         """Whether a stream's first samples stand in the file before its first clock offset."""

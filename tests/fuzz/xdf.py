@@ -72,7 +72,7 @@ class Reader:
 
     def _start(self) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.fuzz.reader"],
+            [sys.executable, "-W", "error", "-m", "tests.fuzz.reader"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
