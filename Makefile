@@ -26,7 +26,7 @@ demo-gui: setup
 	$(BIN)/bci-stream gui --demo
 
 test: setup
-	$(BIN)/pytest --numprocesses auto --dist loadfile
+	$(BIN)/pytest
 
 test-slow: setup
 	$(BIN)/pytest -m slow

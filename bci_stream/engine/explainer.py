@@ -1,8 +1,9 @@
 """What the model weighs, for a view: read off its weights once, and asked of its answers about once a second.
 
-Silencing electrode after electrode takes far longer than an answer may. It is done in a thread of its own,
-of low priority, a few electrodes at a time, and never more than a tenth of the time; the engine's thread only
-copies hops and hands over a moment now and then. Attention comes for free with every answer.
+Silencing electrode after electrode takes far longer than an answer may. It is done in a thread of its own
+and of low priority, a few electrodes at a time, and only for a moment after each answer, when the engine has
+nothing to do for long; so many electrodes take several seconds. The engine's thread only copies hops and
+hands over a window now and then. Attention comes for free with every answer.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from bci_stream.model.occlusion import Moment, Occluder
 
 EVERY_S = 1.0
-_REST = 9.0  # times as long as the work took: a tenth of one core at most
+_SLACK_SHARE = 0.1  # of a hop, after each answer
 _NICENESS = 10
 
 
@@ -66,7 +67,7 @@ class Explainer:
     Args:
         bundle: the model that begins; its weights are read here, before the session starts.
         every_s: at most one occlusion in so much time of the session.
-        clock: seconds, to see how long the work takes.
+        clock: seconds, to see how long the work takes after an answer.
     """
 
     def __init__(
@@ -78,13 +79,13 @@ class Explainer:
         self._shown = bundle  # the bundle that the weights are of
         self._lookback: Lookback | None = None
         self._due_s = -np.inf
-        self._rest_until_s = -np.inf
+        self._slack = threading.Event()
+        self._slack_s = _SLACK_SHARE * bundle.contract.hop_s
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._busy = threading.Event()
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
         self.n_explained = 0
-        self.took_s = float("nan")  # the last occlusion
         self.error: str | None = None
 
     def weights(self) -> Weights | None:
@@ -107,10 +108,12 @@ class Explainer:
         if said is not None and said.attention.size:
             self._update(predictor.bundle, attention=_frozen(said.attention))
         self._ask(self._lookback, prediction)
+        self._slack.set()
 
     def close(self, timeout_s: float = 5.0) -> None:
         """End the thread; may be called twice."""
         self._stop.set()
+        self._slack.set()
         self._jobs.put(None)
         if self._thread is not None:
             self._thread.join(timeout_s)
@@ -120,8 +123,7 @@ class Explainer:
     def _ask(self, lookback: Lookback, prediction: Prediction) -> None:
         """Hand over the window when it is time, and the last one is done."""
         new = self._bundle is not self._shown
-        due = prediction.t_end >= self._due_s and self._clock() >= self._rest_until_s
-        if self._busy.is_set() or self._stop.is_set() or not (new or due):
+        if self._busy.is_set() or self._stop.is_set() or not (new or prediction.t_end >= self._due_s):
             return
         moment = self._moment(lookback, prediction)
         if moment is None and not new:
@@ -166,15 +168,17 @@ class Explainer:
 
     def _explain(self, occluder: Occluder, job: _Job) -> None:
         assert job.moment is not None
-        began_s = self._clock()
         pieces = []
+        until_s = self._clock() + self._slack_s
         for piece in occluder.pieces(job.moment):
             pieces.append(piece)
+            if self._clock() >= until_s:
+                self._slack.clear()
+                if not self._stop.is_set():  # whoever stops sets it first, and then gives slack
+                    self._slack.wait()
+                until_s = self._clock() + self._slack_s
             if self._stop.is_set():
                 return
-        ended_s = self._clock()
-        self.took_s = ended_s - began_s
-        self._rest_until_s = ended_s + _REST * self.took_s
         electrodes = _frozen(np.concatenate(pieces))
         self._update(
             job.bundle, electrodes=electrodes, electrodes_t_end=job.t_end, electrodes_label=job.label
@@ -191,7 +195,7 @@ class Explainer:
 def _occluder(bundle: Bundle) -> Occluder:
     from bci_stream.model.occlusion import Occluder
 
-    return Occluder(bundle.network)
+    return Occluder(bundle)
 
 
 def _step_back() -> None:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from bci_stream.messages import EEG, FloatArray
+from bci_stream.model.bundle import Bundle
 from bci_stream.model.eeg import EegEncoder
 from bci_stream.model.eeg_fronts import BANDS, LearnedFront
 from bci_stream.model.network import FusionNetwork
@@ -66,13 +67,16 @@ class Moment:
 
 
 class Occluder:
-    """Answers for one network; remembers the mean band powers of the session so far, if it needs them.
+    """Answers for one model; remembers the mean band powers of the session so far, if it needs them.
 
-    ``network``: ready for inference. ``at_once``: electrodes in one go: fewer leave others room to run.
+    ``at_once``: electrodes in one go: fewer leave others room to run. What it asks again and again is the
+    bundle's program, which runs without Python's lock; only band powers need the network itself.
     """
 
-    def __init__(self, network: FusionNetwork, at_once: int = 4) -> None:
-        self._network, self._at_once = network, at_once
+    def __init__(self, bundle: Bundle, at_once: int = 2) -> None:
+        network = bundle.network
+        self._program, self._at_once = bundle.program, at_once
+        self._temperature = float(network.temperatures[0])
         self._which = network.modalities.index(EEG)
         self._encoder = cast(EegEncoder, network.encoders[EEG])
         self._learned = isinstance(self._encoder.front, LearnedFront)
@@ -105,8 +109,8 @@ class Occluder:
         mine[self._which] = tokens
         valid = [part.expand(n, -1) for part in moment.valid]
         presence = torch.tensor([list(moment.presence)]).expand(n, -1)
-        logits = self._network.fuse_plain(mine, valid, presence)[0]
-        log_probs = torch.log_softmax(logits.double() / self._network.temperatures[0], dim=1)
+        logits = self._program.fuse_plain(mine, valid, presence)[0]
+        log_probs = torch.log_softmax(logits.double() / self._temperature, dim=1)
         return np.asarray(log_probs[:, moment.label].numpy())
 
     def _without_samples(self, moment: Moment, columns: range) -> Tensor:
@@ -116,7 +120,8 @@ class Occluder:
         for row, column in enumerate(columns):
             x[row, column, -n_tokens * self._encoder.samples_per_token :] = 0.0
         valid = torch.from_numpy(moment.eeg_valid).expand(n, -1)
-        tokens, _, _ = self._encoder(x, valid, [part.expand(n, *part.shape[1:]) for part in moment.state])
+        state = [part.expand(n, *part.shape[1:]) for part in moment.state]
+        tokens, _, _ = self._program.encode(self._which, x, valid, state)
         return cast(Tensor, tokens[:, -n_tokens:])
 
     @torch.inference_mode()

@@ -39,9 +39,9 @@ class StampClock:
     """The clock of one stream by its pairs of remote time and offset, (n,) each."""
 
     def __init__(self, remote_s: TimeArray, offset_s: TimeArray) -> None:
-        self.parts = tuple(
-            _part(remote, offset) for remote, offset in _split(np.asarray(remote_s), np.asarray(offset_s))
-        )
+        with np.errstate(all="ignore"):  # a damaged offset may be any number
+            parts = _split(np.asarray(remote_s), np.asarray(offset_s))
+            self.parts = tuple(_part(remote, offset) for remote, offset in parts)
 
     @property
     def n_resets(self) -> int:
@@ -89,7 +89,7 @@ def _part(remote_s: TimeArray, offset_s: TimeArray) -> ClockPart:
     x = remote_s - centre
     power = float(x @ x)
     drift = float(x @ (offset_s - mean)) / power if len(remote_s) > 2 and power > 1.0 else 0.0
-    if abs(drift) > _DRIFT:  # a few pairs close together: their noise, no clock
+    if not abs(drift) <= _DRIFT:  # a few pairs close together: their noise, no clock
         drift = 0.0
     noise_s = float(np.std(offset_s - mean - drift * x))
     return ClockPart(

@@ -8,7 +8,7 @@ import numpy as np
 from pyqtgraph.Qt import QtCore, QtGui
 
 from apps.gui.palette import Theme, mixed
-from apps.gui.panels.canvas import CENTRE, LEFT, RIGHT, Canvas, pen
+from apps.gui.panels.canvas import CENTRE, RIGHT, Canvas, pen
 from apps.gui.strings import tr
 from apps.gui.viewmodels.circumplex import Circumplex, Place, circumplex
 from apps.gui.viewmodels.words import share_words
@@ -48,7 +48,7 @@ class CircumplexView(Canvas):
 
     def _circle(self) -> tuple[Any, float]:
         em = self.em
-        radius = max(em, min(self.width() / 2 - 0.5 * em, self.height() / 2 - 1.3 * em))
+        radius = max(em, min(self.width() / 2 - 1.3 * em, self.height() / 2 - 1.3 * em))
         return QtCore.QPointF(self.width() / 2, self.height() / 2), radius
 
     def draw(self, painter: Any, model: Circumplex) -> None:
@@ -76,10 +76,13 @@ class CircumplexView(Canvas):
         self.write(
             painter, top.translated(0, 2 * radius + 1.3 * em), tr("at rest"), muted, CENTRE, scale=0.85
         )
-        inside = QtCore.QRectF(centre.x() - radius + 0.35 * em, centre.y() - em, radius - 0.6 * em, em)
-        self.write(painter, inside, tr("unpleasant"), muted, LEFT, scale=0.85)
-        right = inside.translated(radius - 0.1 * em, 0)
-        self.write(painter, right, tr("pleasant"), muted, RIGHT, scale=0.85)
+        for side, words in ((-1, tr("unpleasant")), (1, tr("pleasant"))):
+            painter.save()
+            painter.translate(centre.x() + side * (radius + 0.65 * em), centre.y())
+            painter.rotate(-90 if side < 0 else 90)
+            along = QtCore.QRectF(-radius, -0.5 * em, 2 * radius, em)
+            self.write(painter, along, words, muted, CENTRE, scale=0.85)
+            painter.restore()
 
     def _draw_place(self, painter: Any, place: Place) -> None:
         em, where = self.em, self.at(place.valence, place.arousal)

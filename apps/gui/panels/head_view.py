@@ -12,7 +12,6 @@ from apps.gui.panels.image import image_of
 from apps.gui.strings import tr
 from apps.gui.viewmodels.topomap import HeadMap
 from apps.gui.viewmodels.weights import ElectrodeMap, importance_map, window_map
-from apps.gui.viewmodels.words import figure
 from bci_stream.engine.frame import Frame
 
 _BAR_EM, _WORDS_EM = 1.1, 1.2
@@ -20,10 +19,7 @@ _MOST_NAMED = 20
 
 
 class HeadView(Canvas):
-    """Draws an :class:`ElectrodeMap`; ``unit`` stands at the scale."""
-
-    unit = ""
-    digits = 2
+    """Draws an :class:`ElectrodeMap`."""
 
     def told(self, model: ElectrodeMap) -> str:
         """Where it is strongest."""
@@ -58,12 +54,9 @@ class HeadView(Canvas):
         self._draw_field(painter, head)
         self._draw_outline(painter)
         self._draw_electrodes(painter, head)
-        self._draw_scale(painter, head)
+        self._draw_scale(painter, model)
         rect = QtCore.QRectF(0, self.height() - _WORDS_EM * self.em, self.width(), _WORDS_EM * self.em)
         self.write(painter, rect, model.words, self.theme.muted, CENTRE, scale=0.85)
-
-    def _stops(self, head: HeadMap) -> tuple[str, ...]:
-        return self.theme.signed if head.signed else self.theme.heat
 
     def _draw_field(self, painter: Any, head: HeadMap) -> None:
         centre, radius = self.circle()
@@ -73,7 +66,7 @@ class HeadView(Canvas):
         if not head.image.size:
             painter.fillPath(path, QtGui.QColor(self.theme.field))
             return
-        image = image_of(head.image, head.low, head.high, self._stops(head), self.theme.field)
+        image = image_of(head.image, head.low, head.high, self.theme.signed, self.theme.field)
         painter.save()
         painter.setClipPath(path)
         painter.setRenderHint(QtGui.QPainter.RenderHint.SmoothPixmapTransform)
@@ -121,41 +114,39 @@ class HeadView(Canvas):
         painter.drawRoundedRect(plate, 0.2 * em, 0.2 * em)
         self.write(painter, plate, name, self.theme.text, CENTRE, scale=0.8)
 
-    def _draw_scale(self, painter: Any, head: HeadMap) -> None:
+    def _draw_scale(self, painter: Any, model: ElectrodeMap) -> None:
         em = self.em
         y = self.height() - (_WORDS_EM + _BAR_EM) * em
-        low, high = (figure(v, "", self.digits, signed=head.signed) for v in (head.low, head.high))
-        words = f"{high} {self.unit}".rstrip()
         metrics = self.set_font(painter, 0.8)
-        wide = min(6 * em, self.width() * 0.3)
-        left = (self.width() - wide) / 2
+        before, after = (metrics.horizontalAdvance(words) + 2 for words in (model.low, model.high))
+        wide = max(2 * em, min(6 * em, self.width() - before - after - 0.8 * em))
+        left = max(0.0, (self.width() - wide - before - after - 0.8 * em) / 2) + before + 0.4 * em
         bar = QtCore.QRectF(left, y + 0.35 * em, wide, 0.4 * em)
         gradient = QtGui.QLinearGradient(bar.topLeft(), bar.topRight())
-        stops = self._stops(head)
+        stops = self.theme.signed
         for i, stop in enumerate(stops):
             gradient.setColorAt(i / (len(stops) - 1), QtGui.QColor(stop))
         painter.setPen(pen(self.theme.border))
         painter.setBrush(QtGui.QBrush(gradient))
         painter.drawRect(bar)
-        room = metrics.horizontalAdvance(low) + 1
-        rect = QtCore.QRectF(left - room - 0.4 * em, y, room, 1.1 * em)
-        self.write(painter, rect, low, self.theme.muted, RIGHT, scale=0.8)
+        rect = QtCore.QRectF(left - before - 0.4 * em, y, before, 1.1 * em)
+        self.write(painter, rect, model.low, self.theme.muted, RIGHT, scale=0.8)
         rect = QtCore.QRectF(bar.right() + 0.4 * em, y, self.width() - bar.right() - 0.4 * em, 1.1 * em)
-        self.write(painter, rect, words, self.theme.muted, LEFT, scale=0.8)
+        self.write(painter, rect, model.high, self.theme.muted, LEFT, scale=0.8)
 
 
 class ImportanceView(HeadView):
     """What the first layer has learned of each electrode."""
 
-    digits = 2
-
     def __init__(self, theme: Theme) -> None:
         super().__init__(
             theme,
             tr("learned importance of electrodes"),
-            tr("Each electrode's share in the first layer. A filter also uses electrodes to cancel noise"),
+            tr(
+                "Each electrode's share in the first layer, against an even one."
+                " A filter also uses electrodes to cancel noise"
+            ),
         )
-        self.unit = tr("share")
 
     def key(self, frame: Frame) -> tuple[object, ...]:
         """The learned shares; the same object while the model stays."""
@@ -175,7 +166,6 @@ class WindowView(HeadView):
             tr("electrodes that carried the answer"),
             tr("How much less sure the answer is when an electrode is silenced for the window"),
         )
-        self.unit = tr("nats")
 
     def key(self, frame: Frame) -> tuple[object, ...]:
         """The window it is of, and how old that is."""

@@ -69,6 +69,8 @@ class HealthPanel(QtWidgets.QScrollArea):
         self._say((row.role, "light"), row.light, colour)
         self._say((row.role, "name"), row.name, self.theme.text)
         self._say((row.role, "words"), row.words, self.theme.muted if row.level == "good" else colour)
+        wide = self._form is not None and self._form[0]
+        self._labels[row.role, "words"].setVisible(not wide or row.level != "good")  # else the figures say it
         for i, words in enumerate(row.figures):
             self._say((row.role, i), words, self.theme.text)
         hint = plain(row.hint or row.words).replace("\n", "<br>")

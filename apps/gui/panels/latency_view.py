@@ -7,7 +7,7 @@ from typing import Any
 
 from pyqtgraph.Qt import QtCore, QtGui
 
-from apps.gui.palette import Theme
+from apps.gui.palette import Theme, mixed
 from apps.gui.panels.canvas import LEFT, Canvas
 from apps.gui.strings import tr
 from apps.gui.viewmodels.health import Health, health
@@ -55,6 +55,10 @@ class LatencyView(Canvas):
             x += wide
         return rects
 
+    def _shade(self, which: int) -> str:
+        """Paler with time; no class has these colours."""
+        return mixed(self.theme.accent, self.theme.panel, (0.0, 0.35, 0.15, 0.5, 0.7)[which % 5])
+
     def _left(self) -> float:
         return 8.5 * self.em
 
@@ -69,7 +73,7 @@ class LatencyView(Canvas):
             self.write(painter, rest, tr("not measured"), self.theme.muted, LEFT)
             return
         for which, rect in enumerate(self.parts()):
-            painter.fillRect(rect, QtGui.QColor(self.fill(which)))
+            painter.fillRect(rect, QtGui.QColor(self._shade(which)))
         self._draw_names(painter, model)
 
     def _draw_names(self, painter: Any, model: Health) -> None:
@@ -77,7 +81,7 @@ class LatencyView(Canvas):
         for which, (name, value) in enumerate(model.latency):
             words = f"{name} {figure(value, 'ms', 1 if value < 10 else 0)}"
             painter.fillRect(
-                QtCore.QRectF(x, 1.25 * em, 0.55 * em, 0.55 * em), QtGui.QColor(self.fill(which))
+                QtCore.QRectF(x, 1.25 * em, 0.55 * em, 0.55 * em), QtGui.QColor(self._shade(which))
             )
             wide = self.set_font(painter, 0.88).horizontalAdvance(words)
             room = min(wide + 2, self.width() - x - 0.8 * em)

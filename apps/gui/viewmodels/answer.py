@@ -86,7 +86,9 @@ def _decided(frame: Frame) -> str:
     parts = []
     for_s = frame.now_s - frame.t0_s - frame.decision.since_s
     if math.isfinite(for_s):
-        parts.append(tr("for {time}").format(time=duration_words(math.floor(max(0.0, for_s)))))
+        whole_s = math.floor(max(0.0, for_s))
+        time = f"{whole_s} s" if whole_s < 100 else duration_words(whole_s)
+        parts.append(tr("for {time}").format(time=time))
     prediction = frame.prediction
     if prediction is not None and prediction.stood_on:
         names = [tr(_NAMES.get(name, name)) for name in prediction.stood_on]

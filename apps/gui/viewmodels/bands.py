@@ -16,6 +16,7 @@ MOST_POINTS: Final = 600
 OTHERS: Final = -1
 SPANS_S: Final = (60.0, 180.0, 600.0)
 _GAP_HOPS = 2.5
+_LEAST_S = 10.0  # of time in a picture
 _STEP_S = 0.2  # the right edge moves in steps, so that nothing is painted anew in between
 
 Floats = NDArray[np.float64]
@@ -84,13 +85,14 @@ def bands(frame: Frame, span_s: float = SPANS_S[0]) -> Bands:
     stack = np.stack(named, axis=1) if named else np.zeros((len(t_s), 0))
     tops = np.concatenate([np.zeros((len(t_s), 1)), np.cumsum(stack, axis=1)], axis=1)
     tops[~np.isfinite(tops).all(1)] = np.nan
+    start_s = _start_s(history, frame.t0_s, stop_s, span_s)
     return Bands(
-        stop_s - span_s,
+        start_s,
         stop_s,
         tuple(names),
         tuple(order),
         *_with_gaps(t_s, tops),
-        _segments(history, rows, frame.t0_s, stop_s - span_s),
+        _segments(history, rows, frame.t0_s, start_s),
     )
 
 
@@ -100,7 +102,7 @@ def gate(frame: Frame, span_s: float = SPANS_S[0]) -> Gate:
     rows = _rows(history, frame.t0_s, stop_s, span_s)
     t_s, voice = _with_gaps(history.t_end[rows] - frame.t0_s, history.gate[rows].astype(np.float64)[:, None])
     words = "" if np.isfinite(voice).any() else _no_gate(frame)
-    return Gate(stop_s - span_s, stop_s, t_s, voice[:, 0], words)
+    return Gate(_start_s(history, frame.t0_s, stop_s, span_s), stop_s, t_s, voice[:, 0], words)
 
 
 def _no_gate(frame: Frame) -> str:
@@ -112,6 +114,12 @@ def _no_gate(frame: Frame) -> str:
     if weights is not None and weights.fusion in ("concat", "bottleneck"):
         return tr("{mode} fusion has no gate").format(mode=weights.fusion)
     return tr("this model has no gate")
+
+
+def _start_s(history: PredictionHistory, t0_s: float, stop_s: float, span_s: float) -> float:
+    """Session time of the left edge: a young session fills the picture too."""
+    first_s = float(history.t_end[0]) - t0_s if len(history.t_end) else stop_s
+    return max(stop_s - span_s, min(first_s, stop_s - _LEAST_S))
 
 
 def _rows(history: PredictionHistory, t0_s: float, stop_s: float, span_s: float) -> NDArray[np.intp]:

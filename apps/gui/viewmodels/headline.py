@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from apps.gui.viewmodels.traces import time_words
+from apps.gui.viewmodels.words import size_words
 from bci_stream.engine.frame import Frame, Recording
 
 
@@ -37,11 +38,3 @@ def recording_words(recording: Recording) -> str:
     if recording.left_s < 100 * 3600:
         text += f" ({recording.left_s / 3600:.1f} h)"
     return text
-
-
-def size_words(n_bytes: float) -> str:
-    """Bytes for a person."""
-    for unit, size in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
-        if n_bytes >= size:
-            return f"{n_bytes / size:.1f} {unit}"
-    return f"{n_bytes:.0f} bytes"

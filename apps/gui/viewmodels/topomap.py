@@ -25,7 +25,7 @@ class HeadMap:
 
     ``names``, ``points`` (n, 2), ``values`` (n,): electrodes whose place is known; x to the right ear, y to
     the nose, in units of the outline's radius. ``image``: (GRID, GRID), the nose's row first, from -1 to 1
-    across; empty when too few places are known. ``low``, ``high``: the scale; symmetrical when ``signed``.
+    across; empty when too few places are known. ``low``, ``high``: the scale, as far down as up.
     ``left_out``: how many electrodes have no place or no value.
     """
 
@@ -35,7 +35,6 @@ class HeadMap:
     image: Floats
     low: float
     high: float
-    signed: bool
     left_out: int
 
     def strongest(self, n: int = 3) -> tuple[str, ...]:
@@ -43,27 +42,23 @@ class HeadMap:
         return tuple(self.names[i] for i in np.argsort(-self.values, kind="stable")[:n])
 
 
-def head_map(
-    names: tuple[str, ...], values: NDArray[np.float32], places: NDArray[np.float32], *, signed: bool
-) -> HeadMap:
+def head_map(names: tuple[str, ...], values: NDArray[np.float32], places: NDArray[np.float32]) -> HeadMap:
     """The picture; ``values`` (C,), ``places`` (C, 3) on the unit sphere, NaN where nobody knows."""
     numbers = np.asarray(values, np.float64)
     there = np.isfinite(numbers) & np.isfinite(places).all(1) if len(places) == len(numbers) else None
     if there is None or not there.any():
         none = np.zeros((0, 2))
-        return HeadMap((), none, none[:, 0], np.zeros((0, 0)), 0.0, 1.0, signed, len(numbers))
+        return HeadMap((), none, none[:, 0], np.zeros((0, 0)), -1.0, 1.0, len(numbers))
     points, matrix = _geometry(np.ascontiguousarray(places[there], np.float64).tobytes())
     shown = numbers[there]
     edge = float(np.abs(shown).max()) or 1.0
-    low, high = (-edge, edge) if signed else (min(0.0, float(shown.min())), float(shown.max()))
     return HeadMap(
         tuple(name for name, ok in zip(names, there, strict=True) if ok),
         points,
         shown,
         _image(matrix, shown),
-        low,
-        high if high > low else low + 1.0,
-        signed,
+        -edge,
+        edge,
         int((~there).sum()),
     )
 

@@ -14,6 +14,7 @@ from apps.gui.viewmodels.words import figure
 from bci_stream.engine.frame import Frame, Weights
 
 Floats = NDArray[np.float64]
+_MOST_OCTAVES = 3.0
 _TITLES = {"eeg": "EEG", "audio": "voice"}
 
 
@@ -30,10 +31,12 @@ class ScaleBars:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ElectrodeMap:
-    """A head, or ``words`` alone why there is none."""
+    """A head, or ``words`` alone why there is none. ``low``, ``high``: words for the ends of its scale."""
 
     head: HeadMap | None
     words: str
+    low: str = ""
+    high: str = ""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -80,15 +83,24 @@ def _scale_words(scale: Floats) -> str:
 
 
 def importance_map(weights: Weights | None) -> ElectrodeMap:
-    """What the first layer has learned of each electrode."""
+    """What the first layer has learned of each electrode: log2 of its share over an even share."""
     if weights is None:
         return ElectrodeMap(None, tr("no model"))
     if not len(weights.importance):
         return ElectrodeMap(
             None, _no_electrodes(weights, tr("this model learns nothing of single electrodes"))
         )
-    head = head_map(weights.ch_names, weights.importance, weights.places, signed=False)
-    return ElectrodeMap(head, _named(head, tr("most: {names}")))
+    head = head_map(weights.ch_names, _octaves(weights.importance), weights.places)
+    low, high = (f"{2.0**end:.2g} x" for end in (head.low, head.high))
+    return ElectrodeMap(
+        head, _named(head, tr("most: {names}")), low, tr("{times} average").format(times=high)
+    )
+
+
+def _octaves(shares: NDArray[np.float32]) -> NDArray[np.float32]:
+    """How often the share must be doubled from the even one, within what can be seen."""
+    even = np.maximum(shares * np.float32(len(shares)), np.float32(2.0**-_MOST_OCTAVES))
+    return np.asarray(np.minimum(np.log2(even), _MOST_OCTAVES), np.float32)
 
 
 def window_map(frame: Frame) -> ElectrodeMap:
@@ -98,10 +110,12 @@ def window_map(frame: Frame) -> ElectrodeMap:
         return ElectrodeMap(None, tr("no model"))
     if not len(weights.electrodes):
         return ElectrodeMap(None, _no_electrodes(weights, tr("a whole window is needed first")))
-    head = head_map(weights.ch_names, weights.electrodes, weights.places, signed=True)
+    head = head_map(weights.ch_names, weights.electrodes, weights.places)
     age_s = math.floor(max(0.0, frame.now_s - weights.electrodes_t_end))
     words = tr("{label}, {age} ago").format(label=weights.electrodes_label, age=f"{max(1, age_s)} s")
-    return ElectrodeMap(head, f"{words}; {_named(head, tr('most: {names}'))}")
+    low, high = (figure(end, "", 2, signed=True) for end in (head.low, head.high))
+    words = f"{words}; {_named(head, tr('most: {names}'))}"
+    return ElectrodeMap(head, words, low, tr("{figure} nats").format(figure=high))
 
 
 def _no_electrodes(weights: Weights, otherwise: str) -> str:

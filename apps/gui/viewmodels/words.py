@@ -53,4 +53,5 @@ def figure(value: float, unit: str, digits: int = 1, *, signed: bool = False) ->
     """A number with its unit, or a dash."""
     if not math.isfinite(value):
         return NOTHING
-    return f"{value:{'+' if signed else ''}.{digits}f} {unit}".rstrip()
+    value = round(value, digits) + 0.0  # no minus before nothing
+    return f"{value:{'+' if signed and value else ''}.{digits}f} {unit}".rstrip()
