@@ -140,6 +140,7 @@ class LiveRun:
     notes: tuple[str, ...] = ()
     closed: bool = field(default=False, init=False)
     swap: Swap | None = field(default=None, init=False)
+    _said: set[str] = field(default_factory=set, init=False)
 
     def start(self) -> None:
         """Begin; returns at once."""
@@ -163,6 +164,7 @@ class LiveRun:
     def frame(self) -> Frame:
         """The session now; from any thread."""
         state, error = self.state()
+        self._say_troubles()
         return self.monitor.frame(self.clock(), state, error, self.recording())
 
     def state(self) -> tuple[str, str | None]:
@@ -174,6 +176,15 @@ class LiveRun:
         if self.closed:
             return "stopped", None
         return self.session.state, None
+
+    def _say_troubles(self) -> None:
+        """What has gone wrong beside the engine, once each."""
+        troubles = [sink.error for sink in self.sinks]
+        troubles += [self.explainer.error if self.explainer is not None else None]
+        for words in troubles:
+            if words is not None and words not in self._said:
+                self._said.add(words)
+                self.say("bad", "outputs", words)
 
     # -- recording --------------------------------------------------------------------------------------
 

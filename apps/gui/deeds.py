@@ -33,7 +33,7 @@ class Deeds:
         """A callable for each name of the table."""
         look = self._look
         return {
-            "start": lambda: self.w.start_page.start(),
+            "start": self.start,
             "stop": self.stop,
             "record": self.record,
             "mark": self.ask_marker,
@@ -106,6 +106,14 @@ class Deeds:
             self.w.session_page.signals.look(pages)
 
     # -- the session --------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Begin with what the start page says; after a failure, begin the same anew."""
+        if self.w.control.run is None:
+            self.w.start_page.start()
+        else:
+            self.w.control.again()
+            self.w.show_page()
 
     def stop(self) -> None:
         """End the session; asks while recording."""
@@ -317,7 +325,8 @@ class Deeds:
         """Enable what can be done now."""
         actions, run = self.w.actions_by_name, self.w.control.run
         live = self.live() is not None
-        actions["start"].setEnabled(run is None and self.w.control.opening is None)
+        idle = run is None or (frame is not None and frame.state == "failed")
+        actions["start"].setEnabled(idle and self.w.control.opening is None)
         actions["stop"].setEnabled(run is not None)
         for name in ("record", "mark", "mark1", "mark2", "mark3", "swap"):
             actions[name].setEnabled(live)

@@ -39,6 +39,7 @@ class SessionPage(QtWidgets.QWidget):
         self.bar.attach(None)
         layout.addWidget(self.bar)
         self._level = ""
+        self._error_said = False
 
     def _top(self) -> Any:
         row = QtWidgets.QHBoxLayout()
@@ -94,6 +95,9 @@ class SessionPage(QtWidgets.QWidget):
     def show_frame(self, frame: Frame) -> None:
         """Draw a frame."""
         self.signals.show_frame(frame)
+        if (error := self.signals.worker.error) is not None and not self._error_said:
+            self._error_said = True
+            self.window_.deeds.say("bad", "window", error)
         self.bar.show_transport()
         level, words = headline(frame, self.signals.paused_s)
         self.headline.setText(f"{SYMBOLS[level]} {words}")

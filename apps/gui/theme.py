@@ -78,7 +78,6 @@ QComboBox, QLineEdit, QSpinBox, QDoubleSpinBox {{
   border-radius: 4px; padding: 3px 6px;
 }}
 QComboBox:focus, QLineEdit:focus {{ border-color: {theme.accent}; }}
-QComboBox::drop-down {{ border: none; width: 18px; }}
 QComboBox QAbstractItemView {{
   color: {theme.text}; background: {theme.field}; selection-background-color: {theme.accent};
   selection-color: {theme.window}; border: 1px solid {theme.border};

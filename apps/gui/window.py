@@ -44,6 +44,7 @@ class MainWindow(QtWidgets.QMainWindow):
         self.settings = self._settings()
         self.frame: Frame | None = None
         self._asked = False
+        self._unsized = False  # whether nothing is remembered of the panels' sizes
         self.failed: str | None = None  # why a picture could not be taken
         self.deeds = Deeds(self)
         self.setWindowTitle("bci_stream")
@@ -96,6 +97,9 @@ class MainWindow(QtWidgets.QMainWindow):
         self.pages.setCurrentWidget(self.session_page if running else self.start_page)
         for dock in self._docks:
             dock.setVisible(running)
+        if running and self._unsized:
+            self._unsized = False
+            QtCore.QTimer.singleShot(0, self._size_docks)
         if running:
             self.session_page.begin(self.control.run)
 
@@ -118,12 +122,11 @@ class MainWindow(QtWidgets.QMainWindow):
             self.addDockWidget(_DOCK_AREAS[spec.area], dock)
             self.panels.append((spec, panel))
             self._docks.append(dock)
-        self._size_docks()
+        self._arrange_docks()
 
-    def _size_docks(self) -> None:
-        """Sizes that suit the window, as shares of it."""
-        width, height = self.options.size
-        orientation = QtCore.Qt.Orientation
+    def _arrange_docks(self) -> None:
+        """Beside or behind each other, as the window has room."""
+        height, orientation = self.options.size[1], QtCore.Qt.Orientation
         right, bottom = self._docks_at("right"), self._docks_at("bottom")
         for one, other in pairwise(bottom):
             self.splitDockWidget(one, other, orientation.Horizontal)
@@ -134,6 +137,12 @@ class MainWindow(QtWidgets.QMainWindow):
                 self.splitDockWidget(one, other, orientation.Vertical)
         if right:
             right[0].raise_()
+
+    def _size_docks(self) -> None:
+        """Sizes that suit the window, as shares of it; heeded only once it is shown."""
+        width, height, orientation = self.width(), self.height(), QtCore.Qt.Orientation
+        right, bottom = self._docks_at("right"), self._docks_at("bottom")
+        if right:
             self.resizeDocks(right[:1], [int(width * _RIGHT_SHARE)], orientation.Horizontal)
             if height >= _STACKED_PX:
                 self.resizeDocks(right, [int(height / 2)] * len(right), orientation.Vertical)
@@ -154,6 +163,7 @@ class MainWindow(QtWidgets.QMainWindow):
 
     def _restore(self) -> None:
         geometry, state = self.store.get("geometry", ""), self.store.get("state", "")
+        self._unsized = not state or self.options.screenshot is not None
         if geometry and self.options.screenshot is None:
             self.restoreGeometry(QtCore.QByteArray.fromBase64(geometry.encode("ascii", "replace")))
         if state and self.options.screenshot is None:
@@ -163,8 +173,8 @@ class MainWindow(QtWidgets.QMainWindow):
     def reset_layout(self) -> None:
         """Every panel in its place."""
         self.restoreState(self._default_state)
-        self._size_docks()
         self.show_page()
+        self._size_docks()
 
     def remember(self) -> None:
         """Save what should be found again."""

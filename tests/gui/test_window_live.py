@@ -232,6 +232,11 @@ def test_a_crash_of_the_engine_is_red_at_once_and_says_what_to_do(qtbot, live):
     assert "a bug" in main.session_page.headline.text()
     assert "Start" in main.session_page.headline.text()
     assert main.frame.decision.state in ("stale", "none")
+    failed = main.control.run
+    press(main, "start")
+    qtbot.waitUntil(lambda: main.control.run not in (None, failed), timeout=PATIENCE_MS)
+    qtbot.waitUntil(lambda: main.frame.state == "running", timeout=PATIENCE_MS)
+    assert failed.closed
 
 
 def test_a_model_that_takes_seconds_leaves_the_window_quick_and_its_word_stale(qtbot, live):

@@ -39,6 +39,7 @@ class Control:
         self.problem: str | None = None
         self._pool = ThreadPoolExecutor(2, thread_name_prefix="gui-control")
         self._future: Future[Run] | None = None
+        self._last: tuple[str, Callable[[], Run]] | None = None
         self._closing: list[Future[None]] = []
 
     def begin(self, words: str, open_run: Callable[[], Run]) -> None:
@@ -46,6 +47,7 @@ class Control:
         if self._future is not None:
             return
         before, self.run = self.run, None
+        self._last = (words, open_run)
         self.problem, self.opening = None, words
 
         def work() -> Run:
@@ -56,6 +58,11 @@ class Control:
             return run
 
         self._future = self._pool.submit(work)
+
+    def again(self) -> None:
+        """Begin once more what was begun last."""
+        if self._last is not None:
+            self.begin(*self._last)
 
     def tick(self) -> bool:
         """Take note of what has finished; True when the run changed."""
