@@ -5,10 +5,11 @@ BIN := $(VENV)/bin
 SECONDS ?= 30
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow lint format bench clean
+.PHONY: help setup demo demo-gui test test-slow lint format bench bench-gui screenshots clean
 
 help:
 	@echo "make demo   a simulated headset and voice over real LSL, classified live (SECONDS=30)"
+	@echo "make demo-gui  the same in a window"
 	@echo "make test   the whole test suite"
 	@echo "make lint   ruff, mypy, import-linter"
 	@echo "make bench  speed and memory beside plain pylsl and mne-lsl"
@@ -21,8 +22,11 @@ setup: $(VENV)/.ready
 demo: setup
 	$(BIN)/bci-stream demo --seconds $(SECONDS)
 
+demo-gui: setup
+	$(BIN)/bci-stream gui --demo
+
 test: setup
-	$(BIN)/pytest --numprocesses auto --dist loadfile
+	$(BIN)/pytest
 
 test-slow: setup
 	$(BIN)/pytest -m slow
@@ -39,6 +43,13 @@ format: setup
 
 bench: setup
 	$(BIN)/python -m benchmarks
+
+bench-gui: setup
+	QT_QPA_PLATFORM=offscreen $(BIN)/python -m benchmarks.gui
+
+screenshots: setup
+	QT_QPA_PLATFORM=offscreen $(BIN)/bci-stream gui --demo --seconds 30 --theme dark --size 1366x768 --screenshot docs/images/window-dark.png
+	QT_QPA_PLATFORM=offscreen $(BIN)/bci-stream gui --demo --seconds 30 --theme light --size 1366x768 --screenshot docs/images/window-light.png
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info

@@ -15,6 +15,7 @@ from bci_stream.errors import ConfigError, ResultError
 from bci_stream.training.baselines import BASELINES, BaselineSettings, run_baseline, save_baseline
 from bci_stream.training.classical import EEG_MODELS, VOICE_MODELS
 from bci_stream.training.experiment import Machine
+from bci_stream.training.folders import refuse_place
 from bci_stream.training.parallel import Workers
 from bci_stream.training.reference_nets import REFERENCE_NETS
 from bci_stream.training.results import is_result, read_result
@@ -83,6 +84,7 @@ def _run_one(
         if dict(found.config).get("fingerprint") == mark:
             return found
         raise ResultError(f"{out} holds another result; choose another --out, or --restart to replace it")
+    refuse_place(out, is_result if options.restart else None)
     say(f"{name}: {n_run or len(split.folds)} folds")
     trials, data_sha256 = run_baseline(
         name,

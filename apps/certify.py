@@ -174,7 +174,6 @@ def _session(options: CertifyOptions, take: Callable[[Outcome], None]) -> Finish
         lateness_s=None,
         scope=None,  # set already
         session_id=None,
-        publish=None,
         windows=False,
         as_json=False,
     )

@@ -9,7 +9,20 @@ from typing import Annotated
 
 import typer
 
-from apps import cli_evaluate, cli_record, cli_search, cli_tools
+from apps import (
+    cli_calibrate,
+    cli_devices,
+    cli_evaluate,
+    cli_gui,
+    cli_mic,
+    cli_record,
+    cli_search,
+    cli_tools,
+)
+from apps import cli_outputs as options
+from apps.cli_calibrate import Profile, profile_bundle
+from apps.cli_device import BrainFlow, BrainFlowFile, BrainFlowParam, FieldTrip, SerialPort
+from apps.cli_devices import Device
 from apps.cli_training import register
 from apps.console import fail
 from bci_stream.errors import BciStreamError
@@ -28,6 +41,10 @@ EegQuery = Annotated[
     str | None, typer.Option("--eeg", help="EEG stream: its name, type, source_id, or key=value pairs")
 ]
 AudioQuery = Annotated[str | None, typer.Option("--audio", help="audio stream, chosen likewise")]
+Mic = Annotated[
+    str | None,
+    typer.Option("--mic", help="take the voice from this computer's microphone of this name, or default"),
+]
 NoEeg = Annotated[bool, typer.Option("--no-eeg", help="do without EEG")]
 NoAudio = Annotated[bool, typer.Option("--no-audio", help="do without audio")]
 Channels = Annotated[
@@ -41,14 +58,28 @@ Unit = Annotated[
 BundlePath = Annotated[
     Path | None, typer.Option("--bundle", help="model bundle (.bci); the demo bundle if absent")
 ]
-Fit = Annotated[str, typer.Option("--fit", help="exact | interpolate absent electrodes from those present")]
+Fit = Annotated[
+    str | None,
+    typer.Option("--fit", help="exact (if absent) | interpolate absent electrodes from those present"),
+]
 NoModel = Annotated[bool, typer.Option("--no-model", help="show windows, masks and quality only")]
 Trust = Annotated[
     bool, typer.Option("--trust", help="run the TorchScript program of a bundle from elsewhere (it is code)")
 ]
-Mains = Annotated[float, typer.Option("--mains", help="mains frequency of your country, 50 or 60 Hz")]
-WindowS = Annotated[float, typer.Option("--window", help="window in seconds, without a model")]
-HopS = Annotated[float, typer.Option("--hop", help="hop in seconds, without a model")]
+Mains = Annotated[
+    float | None, typer.Option("--mains", help="mains frequency of your country, 50 (if absent) or 60 Hz")
+]
+VoiceGate = Annotated[
+    bool | None,
+    typer.Option(
+        "--voice-gate/--no-voice-gate",
+        help="use the voice only where somebody speaks, or always; else as the bundle has it",
+    ),
+]
+WindowS = Annotated[
+    float | None, typer.Option("--window", help="window in seconds, without a model; 5 if absent")
+]
+HopS = Annotated[float | None, typer.Option("--hop", help="hop in seconds, without a model; 0.2 if absent")]
 Json = Annotated[bool, typer.Option("--json", help="JSON lines on stdout, for programs")]
 Scope = Annotated[
     str | None,
@@ -85,7 +116,7 @@ def _root(
 
 @app.command()
 def replay(
-    file: Annotated[Path, typer.Argument(help="recording, .xdf")],
+    file: Annotated[Path, typer.Argument(help="recording: .xdf .fif .edf .bdf .set .vhdr .csv")],
     speed: Annotated[str, typer.Option(help="1, 2.5, … times real time, or max")] = "max",
     start: Annotated[float | None, typer.Option(help="begin this many seconds into the recording")] = None,
     stop: Annotated[float | None, typer.Option(help="end this many seconds into the recording")] = None,
@@ -96,16 +127,19 @@ def replay(
     channels: Channels = None,
     pick: Pick = None,
     unit: Unit = None,
+    device: Device = None,
     bundle: BundlePath = None,
-    fit: Fit = "exact",
+    fit: Fit = None,
     no_model: NoModel = False,
     trust: Trust = False,
-    mains: Mains = 50.0,
-    window: WindowS = 5.0,
-    hop: HopS = 0.2,
+    mains: Mains = None,
+    voice_gate: VoiceGate = None,
+    window: WindowS = None,
+    hop: HopS = None,
     lateness: Annotated[
-        float, typer.Option(help="seconds a window waits for a stream that the file stores later")
-    ] = 2.0,
+        float | None,
+        typer.Option(help="seconds a window waits for a stream stored later; else the session's, or 2"),
+    ] = None,
     reanchor: Annotated[
         bool, typer.Option("--reanchor", help="accept a stream stamped on another clock without offsets")
     ] = False,
@@ -135,9 +169,11 @@ def replay(
             t_from_s=start,
             t_to_s=stop,
             streams=StreamChoice(
-                eeg, audio, not no_eeg, not no_audio, names_of(channels), names_of(pick), unit
+                eeg, audio, not no_eeg, not no_audio, names_of(channels), names_of(pick), unit, device=device
             ),
-            model=ModelChoice(None if no_model else bundle, not no_model, fit, trust, mains, window, hop),
+            model=ModelChoice(
+                None if no_model else bundle, not no_model, fit, trust, mains, window, hop, voice_gate
+            ),
             lateness_s=lateness,
             reanchor=reanchor,
             windows=windows,
@@ -154,47 +190,86 @@ def live(
     wait: Annotated[float, typer.Option(help="how long to look for the streams, seconds")] = 5.0,
     eeg: EegQuery = None,
     audio: AudioQuery = None,
+    markers: options.Markers = None,
     no_eeg: NoEeg = False,
     no_audio: NoAudio = False,
     channels: Channels = None,
     pick: Pick = None,
     unit: Unit = None,
+    device: Device = None,
     bundle: BundlePath = None,
-    fit: Fit = "exact",
+    profile: Profile = None,
+    fit: Fit = None,
     no_model: NoModel = False,
     trust: Trust = False,
-    mains: Mains = 50.0,
-    window: WindowS = 5.0,
-    hop: HopS = 0.2,
+    mains: Mains = None,
+    voice_gate: VoiceGate = None,
+    window: WindowS = None,
+    hop: HopS = None,
     lateness: Annotated[
         float | None, typer.Option(help="seconds a window waits for a stream that lags; else the bundle's")
     ] = None,
-    publish: Annotated[
-        str | None, typer.Option(help="publish predictions over LSL as NAME-decisions and NAME-probabilities")
-    ] = None,
+    mic: Mic = None,
+    brainflow: BrainFlow = None,
+    serial_port: SerialPort = None,
+    brainflow_file: BrainFlowFile = None,
+    brainflow_param: BrainFlowParam = None,
+    fieldtrip: FieldTrip = None,
+    publish: options.Publish = None,
+    osc: options.Osc = None,
+    ws: options.Ws = None,
+    ws_origin: options.WsOrigin = None,
+    csv: options.Csv = None,
+    jsonl: options.Jsonl = None,
+    record: options.Record = None,
+    record_audio: options.RecordAudio = False,
+    subject: options.Subject = None,
+    session: options.SessionLabel = None,
+    task: options.Task = None,
+    run: options.Run = None,
     scope: Scope = None,
     session_id: SessionId = None,
-    windows: Annotated[bool, typer.Option("--windows", help="with --json: the windows too")] = False,
+    windows: Annotated[
+        bool, typer.Option("--windows", help="with --json or --jsonl: the windows too")
+    ] = False,
     json: Json = False,
 ) -> None:
     """Classify whatever EEG and audio is on the network."""
     from apps import live as command
     from apps.choice import ModelChoice, StreamChoice
+    from apps.eeg_device import device_choice
+    from apps.live_recording import RecordingChoice
+    from apps.outputs import OutputChoice
 
+    if profile is not None:
+        bundle = profile_bundle(profile, bundle)
     command.run(
         command.LiveOptions(
             streams=StreamChoice(
-                eeg, audio, not no_eeg, not no_audio, names_of(channels), names_of(pick), unit
+                eeg,
+                audio,
+                not no_eeg,
+                not no_audio,
+                names_of(channels),
+                names_of(pick),
+                unit,
+                markers,
+                device,
+                mic,
             ),
-            model=ModelChoice(None if no_model else bundle, not no_model, fit, trust, mains, window, hop),
+            model=ModelChoice(
+                None if no_model else bundle, not no_model, fit, trust, mains, window, hop, voice_gate
+            ),
             seconds=seconds,
             wait_s=wait,
             lateness_s=lateness,
             scope=scope,
             session_id=session_id,
-            publish=publish,
             windows=windows,
             as_json=json,
+            device=device_choice(brainflow, serial_port, brainflow_file, brainflow_param or (), fieldtrip),
+            outputs=OutputChoice(publish, osc, ws, tuple(ws_origin or ()), csv, jsonl, windows=windows),
+            recording=RecordingChoice(record, record_audio, subject, session, task, run),
         )
     )
 
@@ -297,9 +372,13 @@ def version() -> None:
 
 
 register(app)
+cli_devices.register(app)
 cli_evaluate.register(app)
+cli_gui.register(app)
+cli_mic.register(app)
 cli_record.register(app)
 cli_search.register(app)
+cli_calibrate.register(app)
 cli_tools.register(app)
 
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from apps.cli_training import Cache, Data, Json, Subjects
+from apps.cli_training import Cache, Data, Json, Subjects, Workers, not_negative
 
 
 def register(app: typer.Typer) -> None:
@@ -33,10 +33,10 @@ def evaluate(
     ] = None,
     draws: Annotated[int, typer.Option("--draws", help="how often other electrodes are lost")] = 3,
     permutations: Annotated[int, typer.Option("--permutations", help="of the labels")] = 1000,
-    seed: Annotated[int, typer.Option("--seed", help="of noise, lost electrodes and permutations")] = 0,
-    workers: Annotated[
-        int, typer.Option("--workers", help="processes that prepare data; 0: as many as cores")
+    seed: Annotated[
+        int, typer.Option("--seed", callback=not_negative, help="of noise, lost electrodes and permutations")
     ] = 0,
+    workers: Workers = 0,
     cache: Cache = None,
     out: Annotated[Path | None, typer.Option("--out", help="write a report into this folder")] = None,
     json: Json = False,

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from apps.cli_devices import Device
+
 Json = Annotated[bool, typer.Option("--json", help="figures as JSON on stdout, for programs")]
 
 
@@ -76,6 +78,7 @@ def export(
     ] = None,
     pick: Annotated[str | None, typer.Option("--pick", help="only these electrodes: Fz,Cz,…")] = None,
     unit: Annotated[str | None, typer.Option("--unit", help="unit, where the header is wrong")] = None,
+    device: Device = None,
     subject: Annotated[str | None, typer.Option("--subject", help="BIDS; else the file's own")] = None,
     session: Annotated[str | None, typer.Option("--session", help="BIDS; else the file's own")] = None,
     task: Annotated[str | None, typer.Option("--task", help="BIDS; else the file's own")] = None,
@@ -90,7 +93,7 @@ def export(
     command.run(
         command.ExportOptions(
             file=file,
-            streams=StreamChoice(eeg, channels=_names(channels), pick=_names(pick), unit=unit),
+            streams=StreamChoice(eeg, channels=_names(channels), pick=_names(pick), unit=unit, device=device),
             bids=bids,
             fif=fif,
             edf=edf,

@@ -12,6 +12,14 @@ from bci_stream.errors import ConfigError
 if TYPE_CHECKING:
     from apps.training_run import MachineOptions, RecipeOptions, SplitOptions
 
+
+def not_negative(value: int) -> int:
+    """Refuse what is below 0."""
+    if value < 0:
+        raise typer.BadParameter(f"{value} makes no sense: use 0 or more")
+    return value
+
+
 UseAudio = Annotated[bool, typer.Option("--use-audio", help="train EEG and voice; without it EEG alone")]
 NoEeg = Annotated[bool, typer.Option("--no-eeg", help="train the voice alone")]
 FusionMode = Annotated[
@@ -24,7 +32,9 @@ LearningRate = Annotated[float, typer.Option("--learning-rate", help="at its hig
 BatchSize = Annotated[int, typer.Option("--batch-size", help="trials in a batch")]
 Dropout = Annotated[float, typer.Option("--dropout", help="share of features left out in training")]
 Window = Annotated[float, typer.Option("--window", help="seconds that one answer stands on")]
-Seed = Annotated[int, typer.Option("--seed", help="of the start, the batches and the split")]
+Seed = Annotated[
+    int, typer.Option("--seed", callback=not_negative, help="of the start, the batches and the split")
+]
 _OF_A_RECIPE: Final = (
     "use_audio",
     "no_eeg",
@@ -47,7 +57,9 @@ SplitKind = Annotated[
     str, typer.Option("--split", help="subject-kfold, loso, within-chronological, or pooled")
 ]
 Folds = Annotated[int, typer.Option("--folds", help="of subject-kfold and pooled")]
-RunFolds = Annotated[int, typer.Option("--run-folds", help="run only the first few folds; 0: all")]
+RunFolds = Annotated[
+    int, typer.Option("--run-folds", callback=not_negative, help="run only the first few folds; 0: all")
+]
 Leaks = Annotated[
     bool, typer.Option("--i-know-this-leaks", help="allow --split pooled; every output will say so")
 ]
@@ -55,7 +67,10 @@ Device = Annotated[str, typer.Option("--device", help="cpu, cuda, or auto")]
 Threads = Annotated[
     int, typer.Option("--threads", help="of torch, pinned: their number changes the last bits")
 ]
-Workers = Annotated[int, typer.Option("--workers", help="processes that prepare data; 0: as many as cores")]
+Workers = Annotated[
+    int,
+    typer.Option("--workers", callback=not_negative, help="processes that prepare data; 0: as many as cores"),
+]
 Cache = Annotated[
     Path | None, typer.Option("--cache", help="where prepared data are kept; else $BCI_STREAM_CACHE")
 ]
@@ -118,8 +133,8 @@ def train(
     fusion_mode: FusionMode = "concat",
     front: Front = "bandpower",
     num_epochs: NumEpochs = 20,
-    learning_rate: LearningRate = 5e-4,
-    batch_size: BatchSize = 8,
+    learning_rate: LearningRate = 1e-3,
+    batch_size: BatchSize = 16,
     dropout: Dropout = 0.3,
     window: Window = 5.0,
     recipe: Annotated[
@@ -196,7 +211,6 @@ def baseline_experiment(
                 fusion=fusion_mode,
                 front=front,
                 n_epochs=num_epochs,
-                learning_rate=1e-3,
                 seed=seed,
             ),
             machine=machine_options("cpu", threads, workers, cache),
@@ -214,8 +228,8 @@ def compare_modalities(
     quick: Annotated[bool, typer.Option("--quick", help="one fold and few epochs")] = False,
     front: Front = "bandpower",
     num_epochs: NumEpochs = 20,
-    learning_rate: LearningRate = 5e-4,
-    batch_size: BatchSize = 8,
+    learning_rate: LearningRate = 1e-3,
+    batch_size: BatchSize = 16,
     dropout: Dropout = 0.3,
     seed: Seed = 0,
     split: SplitKind = "subject-kfold",

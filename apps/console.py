@@ -16,9 +16,9 @@ def say(text: str) -> None:
     err.print(escape(text))
 
 
-def warn(text: str) -> None:
-    """One line of warning, to stderr."""
-    err.print(f"[yellow]warning:[/] {escape(text)}")
+def warn(text: str, console: Console = err) -> None:
+    """One line of warning, to stderr unless told otherwise."""
+    console.print(f"[yellow]warning:[/] {escape(text)}")
 
 
 def fail(text: str) -> None:

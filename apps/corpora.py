@@ -8,6 +8,7 @@ from typing import Final
 
 from apps.console import say
 from bci_stream.errors import ConfigError, CorpusError
+from bci_stream.sources.recordings import find_sessions
 from bci_stream.training.eav import EavCorpus
 from bci_stream.training.eav_layout import person_of
 from bci_stream.training.generator import GeneratedCorpus, GeneratorSettings
@@ -75,15 +76,26 @@ def _open_folder(folder: Path, listening: bool, subjects: str | None) -> Corpus:
         from bci_stream.training.emodb import EmodbCorpus
 
         return EmodbCorpus(folder)
-    if any(folder.glob("*.xdf")) or any(folder.glob("*/*.xdf")):
-        from bci_stream.training.xdf_trials import XdfTrialCorpus
-
-        return XdfTrialCorpus(folder)
+    if sessions := [path for place in (folder, *_folders(folder)) for path in find_sessions(place)]:
+        return _own_sessions(folder, sessions[0])
     raise ConfigError(
         f"--data {folder}: neither EAV (subject1, subject2, …) nor EmoDB (03a01Fa.wav, …) nor affective "
-        "music (P01_S01_calibration.mat, …) nor sessions of yours (anna/monday.xdf, …); "
+        "music (P01_S01_calibration.mat, …) nor sessions of yours (anna/monday.xdf or .edf, …); "
         f"it holds {', '.join(sorted(names)[:4]) or 'nothing'}"
     )
+
+
+def _folders(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.iterdir() if path.is_dir())
+
+
+def _own_sessions(folder: Path, first: Path) -> Corpus:
+    """Marked recordings, of the modalities that the first one has: not every format has room for a voice."""
+    from bci_stream.training.xdf_cut import TrialMarks, roles_in
+    from bci_stream.training.xdf_trials import XdfTrialCorpus
+
+    held = roles_in(first)
+    return XdfTrialCorpus(folder, TrialMarks(modalities=held) if held else TrialMarks())
 
 
 def _chosen(folder: Path, listening: bool, subjects: str | None) -> list[str] | None:

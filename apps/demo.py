@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -13,6 +12,7 @@ from bci_stream.engine.pipeline import Outcome
 from bci_stream.errors import StreamError
 from bci_stream.messages import Prediction
 from bci_stream.sinks.terminal import summary_table
+from bci_stream.sources.lsl_config import private_session
 from bci_stream.sources.simulator import Segment, Simulator, SimulatorSettings
 from bci_stream.sources.simulator_process import SimulatorProcess
 
@@ -32,7 +32,7 @@ class DemoOptions:
 def run(options: DemoOptions) -> None:
     """Start the simulator, classify it live, and compare with its truth."""
     settings = SimulatorSettings(seed=options.seed, person=options.person)
-    session_id = f"bci-demo-{uuid.uuid4().hex[:12]}"
+    session_id = private_session("bci-demo")
     say("a simulated person with a 16-channel headset and a microphone, over real LSL on this machine only")
     predictions: list[Prediction] = []
 
@@ -49,7 +49,6 @@ def run(options: DemoOptions) -> None:
         lateness_s=None,
         scope="machine",
         session_id=session_id,
-        publish=None,
         windows=False,
         as_json=options.as_json,
     )

@@ -15,8 +15,9 @@ from apps.training_run import MachineOptions
 from bci_stream.errors import ConfigError
 from bci_stream.training.calibration_curve import calibration_curve
 from bci_stream.training.controls import N_PERMUTATIONS, Controls, run_controls
-from bci_stream.training.evaluation_report import HTML_FILE, Evaluation, write_evaluation
+from bci_stream.training.evaluation_report import HTML_FILE, Evaluation, is_evaluation, write_evaluation
 from bci_stream.training.experiment import Machine
+from bci_stream.training.folders import refuse_place
 from bci_stream.training.held_out import HeldOut, hold_out_bundle, hold_out_result
 from bci_stream.training.metrics import describe
 from bci_stream.training.results import read_result
@@ -50,6 +51,8 @@ class EvaluateOptions:
 
 def run(options: EvaluateOptions) -> None:
     """Evaluate, print the findings, write the report where ``out`` says."""
+    if options.out is not None:
+        refuse_place(options.out, is_evaluation)
     found = evaluate(options)
     if options.out is not None:
         write_evaluation(options.out, found)

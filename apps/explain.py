@@ -13,8 +13,9 @@ from apps.console import out, say, write_line
 from apps.corpora import open_corpus
 from bci_stream.errors import ConfigError
 from bci_stream.training.explain_numbers import Explanation
-from bci_stream.training.explain_report import HTML_FILE, summary, write_explanation
+from bci_stream.training.explain_report import HTML_FILE, is_explanation, summary, write_explanation
 from bci_stream.training.explain_run import explain_bundle, explain_result
+from bci_stream.training.folders import refuse_place
 from bci_stream.training.results import read_result
 from bci_stream.training.trials import Corpus
 
@@ -36,8 +37,9 @@ def run(options: ExplainOptions) -> None:
     """Look inside, write the report, print the main findings."""
     if options.most_trials < 0:
         raise ConfigError(f"--trials {options.most_trials} makes no sense: use 1 or more, or 0 for all")
-    found = _explanation(options)
     folder = options.out or Path(f"{options.path.name.removesuffix('.bci')}-explained")
+    refuse_place(folder, is_explanation)
+    found = _explanation(options)
     write_explanation(folder, found)
     if options.as_json:
         write_line(json.dumps({"out": str(folder), **found.as_dict()}, allow_nan=False))

@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 from apps.choice import StreamChoice
 from apps.console import say, warn, write_line
+from apps.recording import find_recorded
 from bci_stream.errors import ConfigError, RecordingError, StreamNotFoundError
 from bci_stream.messages import EEG
 from bci_stream.sinks.bids_name import BidsName, parse
-from bci_stream.sources.binding import Binding, bind_eeg, describe_stream, find_stream, looks_like_eeg
+from bci_stream.sources.binding import Binding, bind_eeg, describe_stream
 from bci_stream.sources.mne_raw import import_mne, to_raw
-from bci_stream.sources.xdf import XdfRecording
+from bci_stream.sources.recordings import Recording, open_recording
 
 if TYPE_CHECKING:
     import mne
@@ -52,7 +53,7 @@ def run(options: ExportOptions) -> None:
     if options.edf is not None:
         _check_free(options.edf, ".edf")
     name = _bids_name(options) if options.bids is not None else None
-    with XdfRecording.open(options.file) as recording:
+    with open_recording(options.file) as recording:
         binding = _bound(recording, options.streams)
         raw = to_raw(recording, binding)
         for warning in (*recording.warnings, *binding.notes):
@@ -104,18 +105,14 @@ def _bids_name(options: ExportOptions) -> BidsName:
     )
 
 
-def _bound(recording: XdfRecording, choice: StreamChoice) -> Binding:
-    if choice.eeg is not None:
-        info = find_stream(recording.streams, EEG, choice.eeg)
-    else:
-        alike = [info for info in recording.streams if looks_like_eeg(info)]
-        full = [info for info in alike if recording.summary(info.key).n_samples]
-        if not full:
-            listing = "; ".join(describe_stream(info) for info in recording.streams)
-            raise StreamNotFoundError(
-                f"the recording has no EEG with samples; found {listing}; choose with --eeg"
-            )
-        info = find_stream(full, EEG)
+def _bound(recording: Recording, choice: StreamChoice) -> Binding:
+    catalogue, notes = choice.catalogue(), list[str]()
+    info = find_recorded(recording, EEG, choice.eeg, catalogue, notes)
+    if info is None:
+        listing = "; ".join(describe_stream(info) for info in recording.streams)
+        raise StreamNotFoundError(
+            f"the recording has no EEG with samples; found {listing}; choose with --eeg"
+        )
     measured = recording.measure_sfreq(info.key)
     off = not info.sfreq or abs(measured / info.sfreq - 1) > _RATE_OFF
     if off:
@@ -129,6 +126,7 @@ def _bound(recording: XdfRecording, choice: StreamChoice) -> Binding:
         pick=choice.pick,
         unit=choice.unit,
         sfreq=measured if off else None,
+        match=catalogue.binding_match(info),
     )
 
 

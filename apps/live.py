@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import sys
 import threading
@@ -9,26 +10,37 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import asdict, dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Protocol
 
 from apps.choice import ModelChoice, Prepared, StreamChoice, load_model, prepare
-from apps.console import err, out, warn
+from apps.console import err, out, say, warn, write_line
+from apps.eeg_device import DeviceChoice, open_device
+from apps.outputs import OutputChoice, Outputs
 from bci_stream.engine.pipeline import Outcome, Pipeline
-from bci_stream.engine.session import Session, Snapshot
+from bci_stream.engine.session import LiveSource, Session, Snapshot
 from bci_stream.engine.warm import warm_up
-from bci_stream.errors import StreamError, StreamNotFoundError
+from bci_stream.errors import BciStreamError, StreamError, StreamNotFoundError
 from bci_stream.messages import AUDIO, EEG
-from bci_stream.sinks.base import SinkRunner
-from bci_stream.sinks.jsonl import JsonLinesSink
 from bci_stream.sinks.terminal import TerminalView, summary_table
 
 if TYPE_CHECKING:
+    from apps.live_recording import LiveRecording, RecordingChoice
     from bci_stream.sources.binding import Binding
-    from bci_stream.sources.lsl import LslSource
+    from bci_stream.sources.lsl_inlet import InletStatus
+
+Edges = tuple[Outputs, "LiveRecording | None"]
 
 _REDRAW_S = 0.1
 _STALE_S = 1.0  # windows older than this, with newer ones due, are not fused
+NO_DEVICE = DeviceChoice()
+
+
+class StatusSource(LiveSource, Protocol):
+    """A live source that tells how its streams fare."""
+
+    def status(self) -> dict[str, InletStatus]:
+        """By role; from any thread."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +54,11 @@ class LiveOptions:
     lateness_s: float | None
     scope: str | None
     session_id: str | None
-    publish: str | None
     windows: bool
     as_json: bool
+    device: DeviceChoice = NO_DEVICE
+    outputs: OutputChoice = field(default_factory=OutputChoice)
+    recording: RecordingChoice | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,25 +70,37 @@ class Finished:
     snapshot: Snapshot
     rows: list[tuple[str, str]]
     eeg_header: str
+    outputs: Outputs
+    recording: LiveRecording | None
 
 
 def run(options: LiveOptions) -> None:
     """Run until the time is over or Ctrl-C; raises BciStreamError for what cannot start."""
     finished = run_live(options)
-    if not options.as_json:
+    if options.as_json:
+        write_line(json.dumps(_summary(finished), allow_nan=False))
+    else:
         err.print(summary_table(finished.rows))
     if finished.session.error is not None:
         raise StreamError(f"the session stopped: {finished.session.error}") from finished.session.error
+    if finished.recording is not None and finished.recording.recorder.error is not None:
+        raise StreamError(f"the recording is not whole: {finished.recording.recorder.error}")
 
 
 def run_live(options: LiveOptions, on_outcome: Callable[[Outcome], None] | None = None) -> Finished:
     """One live session from resolving to the last prediction."""
     import pylsl
 
+    wanted = options.outputs
+    if options.as_json:
+        wanted = replace(wanted, stdout=sys.stdout, windows=options.windows)
+    wanted.check(options.model.wanted)
+    destination = options.recording.destination() if options.recording is not None else None
     configure(options.scope, options.session_id)
     with ThreadPoolExecutor(1) as pool:  # the model loads while the streams are looked for
         loading = pool.submit(load_model, options.model)
-        source, bindings = open_source(options.streams, options.wait_s)
+        source, bindings = open_source(options.streams, options.wait_s, options.device)
+    outputs, recording = Outputs(pylsl.local_clock), None
     try:
         bundle = loading.result()
         specs = {role: b.spec for role, b in bindings.items() if role in (EEG, AUDIO)}
@@ -82,6 +108,12 @@ def run_live(options: LiveOptions, on_outcome: Callable[[Outcome], None] | None 
         for binding in bindings.values():
             for note in binding.notes:
                 warn(note)
+        outputs.open(wanted, prepared)
+        if destination is not None and options.recording is not None:
+            from apps.live_recording import begin
+
+            recording = begin(destination, source, bindings, prepared, audio=options.recording.audio)
+            outputs.add("recorded outcomes", recording.sink)
         warm_up(prepared.plans, prepared.settings)
         pipeline = Pipeline(
             prepared.plans,
@@ -90,18 +122,33 @@ def run_live(options: LiveOptions, on_outcome: Callable[[Outcome], None] | None 
             stopwatch=pylsl.local_clock,
             stale_after_s=_STALE_S,
         )
-        sinks = _sinks(options, prepared)
-        session = Session(source, pipeline, sinks, pylsl.local_clock, on_outcome)
-        _watch(session, source, options, prepared)
+        session = _session(source, pipeline, outputs, recording, on_outcome)
+        _watch(session, source, options, prepared, (outputs, recording))
     finally:
         source.close()
-    for sink in sinks:
-        sink.close()
-        if sink.error:
-            warn(sink.error)
+        outputs.close()
+        if recording is not None:
+            recording.close()
     snapshot = session.snapshot()
     header = bindings[EEG].info.xml if EEG in bindings else ""
-    return Finished(pipeline, session, snapshot, summary_rows(session, snapshot, source), header)
+    rows = summary_rows(session, snapshot, source) + outputs.rows()
+    rows += [recording.row()] if recording is not None else []
+    return Finished(pipeline, session, snapshot, rows, header, outputs, recording)
+
+
+def _session(
+    source: StatusSource,
+    pipeline: Pipeline,
+    outputs: Outputs,
+    recording: LiveRecording | None,
+    on_outcome: Callable[[Outcome], None] | None,
+) -> Session:
+    import pylsl
+
+    sinks, clock = outputs.runners, pylsl.local_clock
+    if recording is None:
+        return Session(source, pipeline, sinks, clock, on_outcome)
+    return Session(recording.source, recording.pipeline(pipeline), sinks, clock, on_outcome)
 
 
 def configure(scope: str | None, session_id: str | None) -> None:
@@ -113,27 +160,17 @@ def configure(scope: str | None, session_id: str | None) -> None:
     configure_lsl(session_id or "default", scope or "machine")  # type: ignore[arg-type]
 
 
-def open_source(choice: StreamChoice, wait_s: float) -> tuple[LslSource, dict[str, Binding]]:
+def open_source(
+    choice: StreamChoice, wait_s: float, device: DeviceChoice = NO_DEVICE
+) -> tuple[StatusSource, dict[str, Binding]]:
     """Find and open the chosen streams; at least one of EEG and audio must be there."""
-    from bci_stream.sources.lsl import LslRequest, LslSource
-
-    requests = []
-    if choice.want_eeg:
-        requests.append(
-            LslRequest(
-                EEG,
-                choice.eeg,
-                required=choice.eeg is not None,
-                channels=choice.channels,
-                pick=choice.pick,
-                unit=choice.unit,
-            )
-        )
-    if choice.want_audio:
-        requests.append(LslRequest(AUDIO, choice.audio, required=choice.audio is not None))
-    requests.append(LslRequest("markers", None, required=False))
-    source = LslSource(requests, resolve_s=wait_s)
-    bindings = source.open()
+    source: StatusSource
+    if device.wanted:  # the EEG alone
+        source, bindings = open_device(device, choice)
+    else:
+        source, bindings = _open_network(choice, wait_s)
+    if choice.mic is not None:
+        source, bindings = _with_microphone(source, bindings, choice.mic)
     if EEG not in bindings and AUDIO not in bindings:
         source.close()
         raise StreamNotFoundError(
@@ -143,23 +180,53 @@ def open_source(choice: StreamChoice, wait_s: float) -> tuple[LslSource, dict[st
     return source, bindings
 
 
-def _sinks(options: LiveOptions, prepared: Prepared) -> list[SinkRunner]:
-    sinks = []
-    if options.as_json:
-        windows = options.windows or prepared.predictor is None
-        sinks.append(SinkRunner(JsonLinesSink(sys.stdout, windows=windows)))
-    if options.publish is not None and prepared.bundle is not None:
-        from bci_stream.sinks.lsl import LslPredictionSink
+def _open_network(choice: StreamChoice, wait_s: float) -> tuple[StatusSource, dict[str, Binding]]:
+    """The chosen streams of the network, those that are there."""
+    from bci_stream.sources.lsl import LslRequest, LslSource
 
-        contract = prepared.bundle.contract
-        name = options.publish
-        sinks.append(
-            SinkRunner(LslPredictionSink(name, contract.classes, contract.hop_s, f"bci-stream-{name}"))
+    requests, catalogue = [], choice.catalogue()
+    if choice.want_eeg:
+        requests.append(
+            LslRequest(
+                EEG,
+                choice.eeg,
+                required=choice.eeg is not None,
+                channels=choice.channels,
+                pick=choice.pick,
+                unit=choice.unit,
+                catalogue=catalogue,
+            )
         )
-    return sinks
+    if choice.want_audio and choice.mic is None:
+        requests.append(
+            LslRequest(AUDIO, choice.audio, required=choice.audio is not None, catalogue=catalogue)
+        )
+    requests.append(LslRequest("markers", choice.markers, required=choice.markers is not None))
+    source = LslSource(requests, resolve_s=wait_s)
+    return source, source.open()
 
 
-def _watch(session: Session, source: LslSource, options: LiveOptions, prepared: Prepared) -> None:
+def _with_microphone(
+    others: StatusSource, bindings: dict[str, Binding], name: str
+) -> tuple[StatusSource, dict[str, Binding]]:
+    """A microphone of this computer beside other streams."""
+    from bci_stream.sources.combined import CombinedSource
+    from bci_stream.sources.microphone import MicrophoneSource
+
+    try:
+        microphone = MicrophoneSource(name)
+        bindings = bindings | microphone.open()
+    except BciStreamError:
+        others.close()
+        raise
+    say(f"voice from {microphone.device.words}, {microphone.stamps}")
+    rates = {role: binding.sfreq for role, binding in bindings.items() if role in (EEG, AUDIO)}
+    return CombinedSource([others, microphone], rates), bindings
+
+
+def _watch(
+    session: Session, source: StatusSource, options: LiveOptions, prepared: Prepared, edges: Edges
+) -> None:
     """Show the session until it is over."""
     classes = prepared.bundle.contract.classes if prepared.bundle else ()
     deadline_s = time.monotonic() + options.seconds if options.seconds is not None else None
@@ -171,7 +238,8 @@ def _watch(session: Session, source: LslSource, options: LiveOptions, prepared: 
                 view.__enter__()
             while not stop.wait(_REDRAW_S) and session.running:
                 if view is not None:
-                    _redraw(view, session, source)
+                    _redraw(view, session, source, edges[1])
+                _tell_troubles(view, edges)
                 if deadline_s is not None and time.monotonic() >= deadline_s:
                     break
         finally:
@@ -180,7 +248,9 @@ def _watch(session: Session, source: LslSource, options: LiveOptions, prepared: 
                 view.close()
 
 
-def _redraw(view: TerminalView, session: Session, source: LslSource) -> None:
+def _redraw(
+    view: TerminalView, session: Session, source: StatusSource, recording: LiveRecording | None
+) -> None:
     snapshot = session.snapshot()
     prediction, window = session.take_fresh()
     view.update(
@@ -189,10 +259,19 @@ def _redraw(view: TerminalView, session: Session, source: LslSource) -> None:
         {"windows": snapshot.n_windows, "skipped": snapshot.n_skipped, "late windows": snapshot.n_deadline},
         now_s=time.monotonic(),
         window=window,
+        recording=recording.words() if recording is not None else "",
     )
 
 
-def health_of(snapshot: Snapshot, source: LslSource) -> dict[str, dict[str, Any]]:
+def _tell_troubles(view: TerminalView | None, edges: Edges) -> None:
+    """What an output or the recording has to complain of, at once and once; predictions go on."""
+    outputs, recording = edges
+    troubles = outputs.new_troubles() + (recording.new_troubles() if recording is not None else [])
+    for trouble in troubles:
+        warn(trouble, out if view is not None and view.is_picture else err)  # above the picture, not into it
+
+
+def health_of(snapshot: Snapshot, source: StatusSource) -> dict[str, dict[str, Any]]:
     """Per stream: what the pipeline measured, and how the inlet is."""
     status = source.status()
     merged = {}
@@ -220,7 +299,21 @@ def stop_on_signal() -> Iterator[threading.Event]:
             signal.signal(number, handler)
 
 
-def summary_rows(session: Session, snapshot: Snapshot, source: LslSource) -> list[tuple[str, str]]:
+def _summary(finished: Finished) -> dict[str, Any]:
+    """The end of a session as one record, for a program."""
+    snapshot = finished.snapshot
+    return {
+        "kind": "summary",
+        "n_windows": snapshot.n_windows,
+        "n_predictions": snapshot.n_predictions,
+        "n_skipped": snapshot.n_skipped,
+        "n_deadline": snapshot.n_deadline,
+        "outputs": finished.outputs.records(),
+        "recording": finished.recording.record() if finished.recording is not None else None,
+    }
+
+
+def summary_rows(session: Session, snapshot: Snapshot, source: StatusSource) -> list[tuple[str, str]]:
     """What to say of a finished session."""
     rows = [("windows", f"{snapshot.n_windows}, {snapshot.n_deadline} closed by lateness")]
     latencies = sorted(session.latencies_ms)

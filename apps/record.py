@@ -4,36 +4,24 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from apps.console import err, say, warn, write_line
 from apps.live import configure, stop_on_signal
 from bci_stream.errors import ConfigError, StreamError
-from bci_stream.messages import AUDIO, EEG
 from bci_stream.sinks.bids_name import BidsName
+from bci_stream.sinks.whole_file import check_free
 from bci_stream.sinks.xdf import RecorderStatus, XdfRecorder
-from bci_stream.sinks.xdf_file import check_free
-from bci_stream.sinks.xdf_headers import as_bound, as_markers, prediction_streams
 from bci_stream.sinks.xdf_recovery import finish_all
-from bci_stream.sinks.xdf_session import (
-    EventSource,
-    RecordedPipeline,
-    RecordedSource,
-    RecordingSink,
-    ReplayedPipeline,
-)
 
 if TYPE_CHECKING:
-    from apps.choice import Prepared
     from apps.record_streams import NetworkStreams
-    from bci_stream.engine.pipeline import Pipeline
-    from bci_stream.sources.binding import Binding
 
 FOLDER = Path("recordings")
-_LOW_S = 300.0
+LOW_S = 300.0
 _REDRAW_S = 1.0
 _PLAIN_EVERY_S = 10.0
 
@@ -57,7 +45,7 @@ class Destination:
             path = name.path(self.folder)
         if path.suffix != ".xdf":
             raise ConfigError(f"a recording is an .xdf file: name it {path.with_suffix('.xdf').name}")
-        check_free(path)
+        check_free(path, "recording")
         return path
 
     @property
@@ -161,7 +149,7 @@ class StatusView:
             if key not in self._troubles:  # what is known is not said again
                 warn(note)
         self._troubles = found
-        if status.left_s < _LOW_S and not self._warned:
+        if status.left_s < LOW_S and not self._warned:
             self._warned = True
             warn(f"the disk is full in {status.left_s / 60:.0f} min: free some space")
 
@@ -189,85 +177,24 @@ def _megabytes(n_bytes: int) -> str:
     return f"{n_bytes / 1e9:.1f} GB" if n_bytes >= 1e9 else f"{n_bytes / 1e6:.1f} MB"
 
 
+def recording_record(status: RecorderStatus) -> dict[str, object]:
+    """A finished recording for a program."""
+    return {
+        "kind": "recording",
+        "file": str(status.path),
+        "bytes": status.n_bytes,
+        "duration_s": status.duration_s,
+        "samples": dict(status.n_samples),
+        "dropped": dict(status.n_dropped),
+        "error": status.error,
+    }
+
+
 def _report(status: RecorderStatus, as_json: bool) -> None:
     if as_json:
-        record = {
-            "kind": "recording",
-            "file": str(status.path),
-            "bytes": status.n_bytes,
-            "duration_s": status.duration_s,
-            "samples": dict(status.n_samples),
-            "dropped": dict(status.n_dropped),
-            "error": status.error,
-        }
-        write_line(json.dumps(record))
+        write_line(json.dumps(recording_record(status)))
     else:
         counts = ", ".join(f"{name} {n} samples" for name, n in status.n_samples.items())
         say(f"{status.path}: {status_line(status)}; {counts}")
     if status.error is not None:
         raise StreamError(status.error)
-
-
-# -- recording a live session ---------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class LiveRecording:
-    """What ``live --record`` needs.
-
-    Give ``source`` and ``pipeline(…)`` to the session in place of what they wrap, put ``sink`` among its
-    sinks, and close ``recorder`` when the sinks are closed.
-    """
-
-    recorder: XdfRecorder
-    source: RecordedSource
-    sink: RecordingSink
-
-    def pipeline(self, pipeline: Pipeline) -> Pipeline:
-        """The pipeline, its wall-clock deadlines recorded."""
-        return cast("Pipeline", RecordedPipeline(pipeline, self.recorder))
-
-
-def replayed(pipeline: Pipeline) -> Pipeline:
-    """A pipeline for :func:`~bci_stream.engine.session.replay` that heeds recorded wall-clock deadlines."""
-    return cast("Pipeline", ReplayedPipeline(pipeline))
-
-
-def record_live(
-    destination: Destination,
-    source: EventSource,
-    bindings: Mapping[str, Binding],
-    prepared: Prepared,
-    *,
-    audio: bool,
-) -> LiveRecording:
-    """Begin to record a live session; the voice only when ``audio``.
-
-    Raises ConfigError when the file cannot be made.
-    """
-    path = destination.path()
-    finish_earlier(destination.root)
-    bound = [
-        as_bound(b.info, b.spec) for role, b in bindings.items() if role == EEG or (role == AUDIO and audio)
-    ]
-    markers = [as_markers(role, b.info) for role, b in bindings.items() if role not in (EEG, AUDIO)]
-    roles = [role for role in bindings if role in (EEG, AUDIO)]
-    own = prediction_streams("bci-stream", _classes(prepared), roles, session_facts(prepared, roles))
-    recorder = XdfRecorder(path, [*bound, *markers, *own])
-    return LiveRecording(recorder, RecordedSource(source, recorder), RecordingSink(recorder, roles))
-
-
-def session_facts(prepared: Prepared, roles: Sequence[str]) -> dict[str, str]:
-    """What a replay needs to do the same: the window's settings, the model, and what the session heard."""
-    settings = prepared.settings
-    return {
-        "window_s": repr(settings.window_s),
-        "hop_s": repr(settings.hop_s),
-        "lateness_s": repr(settings.lateness_s),
-        "bundle_sha256": prepared.bundle.sha256 if prepared.bundle else "",
-        "roles": ",".join(roles),
-    }
-
-
-def _classes(prepared: Prepared) -> tuple[str, ...]:
-    return tuple(prepared.bundle.contract.classes) if prepared.bundle else ()

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from apps.choice import StreamChoice
+from bci_stream.devices import Catalogue, Match
 from bci_stream.errors import StreamFormatError, StreamNotFoundError
 from bci_stream.messages import AUDIO, EEG, StreamInfo
+from bci_stream.sinks.xdf_headers import AS_BOUND
 from bci_stream.sources.binding import (
     Binding,
     bind_audio,
@@ -15,11 +16,10 @@ from bci_stream.sources.binding import (
     describe_stream,
     describe_streams,
     find_stream,
-    looks_like_audio,
-    looks_like_eeg,
+    looks_like,
     looks_like_markers,
 )
-from bci_stream.sources.xdf import XdfRecording
+from bci_stream.sources.recordings import Recording
 
 _TOLERANCE = 0.01  # a rate within 1 % of nominal is nominal: the dejitter learns the rest
 _REFUSED = 0.2
@@ -34,7 +34,7 @@ class BoundRecording:
     notes: tuple[str, ...]
 
 
-def bind_recording(recording: XdfRecording, choice: StreamChoice, *, any_numeric: bool) -> BoundRecording:
+def bind_recording(recording: Recording, choice: StreamChoice, *, any_numeric: bool) -> BoundRecording:
     """Find EEG, audio and markers among a recording's streams.
 
     ``any_numeric``: where neither EEG nor audio is found, take the only other regular stream.
@@ -44,14 +44,17 @@ def bind_recording(recording: XdfRecording, choice: StreamChoice, *, any_numeric
     """
     notes: list[str] = []
     bindings: dict[str, Binding] = {}
+    catalogue = choice.catalogue()
     if choice.want_eeg:
-        info = _one(recording, EEG, choice.eeg, looks_like_eeg, notes)
+        info = find_recorded(recording, EEG, choice.eeg, catalogue, notes)
         if info is not None:
-            bindings[EEG] = _bind_eeg(recording, info, choice, notes)
+            match = None if AS_BOUND in info.xml else catalogue.binding_match(info)  # once is enough
+            bindings[EEG] = _bind_eeg(recording, info, choice, match, notes)
     if choice.want_audio:
-        info = _one(recording, AUDIO, choice.audio, looks_like_audio, notes)
+        info = find_recorded(recording, AUDIO, choice.audio, catalogue, notes)
         if info is not None:
-            bindings[AUDIO] = bind_audio(info, sfreq=_rate(recording, info, notes))
+            rate_hz = _rate(recording, info, notes)
+            bindings[AUDIO] = bind_audio(info, sfreq=rate_hz, match=catalogue.match(info))
     if not bindings and any_numeric and choice.want_eeg and (able := _numeric_streams(recording)):
         bindings[EEG] = _bind_anything(able, notes)
     if not bindings:
@@ -64,29 +67,31 @@ def bind_recording(recording: XdfRecording, choice: StreamChoice, *, any_numeric
     return BoundRecording(bindings, markers, tuple(notes))
 
 
-def _one(
-    recording: XdfRecording,
-    role: str,
-    query: str | None,
-    looks: Callable[[StreamInfo], bool],
-    notes: list[str],
+def find_recorded(
+    recording: Recording, role: str, query: str | None, catalogue: Catalogue, notes: list[str]
 ) -> StreamInfo | None:
     """The stream for a role, or None where the recording has none and nobody asked for one."""
     if query is not None:
-        return find_stream(recording.streams, role, query)
-    alike = [info for info in recording.streams if looks(info)]
+        return find_stream(recording.streams, role, query, catalogue)
+    alike = [info for info in recording.streams if looks_like(info, role, catalogue)]
     full = [info for info in alike if recording.summary(info.key).n_samples]
     notes += [f"{describe_stream(info)} is empty: left out" for info in alike if info not in full]
-    return find_stream(full, role) if full else None
+    return find_stream(full, role, None, catalogue) if full else None
 
 
-def _bind_eeg(recording: XdfRecording, info: StreamInfo, choice: StreamChoice, notes: list[str]) -> Binding:
+def _bind_eeg(
+    recording: Recording, info: StreamInfo, choice: StreamChoice, match: Match | None, notes: list[str]
+) -> Binding:
     rate = _rate(recording, info, notes)
-    return bind_eeg(info, channels=choice.channels, pick=choice.pick, unit=choice.unit, sfreq=rate)
+    return bind_eeg(
+        info, channels=choice.channels, pick=choice.pick, unit=choice.unit, sfreq=rate, match=match
+    )
 
 
-def _rate(recording: XdfRecording, info: StreamInfo, notes: list[str]) -> float | None:
+def _rate(recording: Recording, info: StreamInfo, notes: list[str]) -> float | None:
     """The rate to work with: nominal, or measured where nominal is missing or off."""
+    if AS_BOUND in info.xml:
+        return None  # the rate of the live session, which a replay keeps
     measured = recording.measure_sfreq(info.key)
     if info.sfreq == 0:
         notes.append(f"{info.name!r} declares no rate: measured {measured:.2f} Hz")
@@ -106,7 +111,7 @@ def _rate(recording: XdfRecording, info: StreamInfo, notes: list[str]) -> float 
     return None
 
 
-def _numeric_streams(recording: XdfRecording) -> list[StreamInfo]:
+def _numeric_streams(recording: Recording) -> list[StreamInfo]:
     return [
         info
         for info in recording.streams

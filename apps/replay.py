@@ -4,21 +4,29 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from apps.choice import ModelChoice, Prepared, StreamChoice, load_model, prepare
 from apps.console import err, out, say, warn, write_line
-from apps.recording import bind_recording
+from apps.recorded_session import foreign_markers, recorded_session, replayed
+from apps.recording import BoundRecording, bind_recording
 from bci_stream.engine.pipeline import Outcome, Pipeline
 from bci_stream.engine.session import replay
 from bci_stream.errors import ConfigError
 from bci_stream.messages import Event, Prediction, Window
 from bci_stream.sinks.jsonl import prediction_record, window_record
-from bci_stream.sources.xdf import XdfRecording, XdfSource
+from bci_stream.sources.recordings import Recording, open_recording
+from bci_stream.sources.xdf import XdfSource
+
+if TYPE_CHECKING:
+    from bci_stream.model.bundle import Bundle
+
+LATENESS_S = 2.0  # recorders store a stream's samples later than they came, by up to a second or two
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,26 +39,27 @@ class ReplayOptions:
     t_to_s: float | None
     streams: StreamChoice
     model: ModelChoice
-    lateness_s: float
+    lateness_s: float | None
     reanchor: bool
     windows: bool
     as_json: bool
 
 
-def run(options: ReplayOptions) -> None:
+def run(options: ReplayOptions, on_outcome: Callable[[Outcome], None] | None = None) -> None:
     """Replay and print; raises BciStreamError for what cannot be replayed."""
     speed = speed_of(options.speed)
     bundle = load_model(options.model)
-    with XdfRecording.open(options.file) as recording:
+    with open_recording(options.file) as recording:
         bound = bind_recording(recording, options.streams, any_numeric=bundle is None)
-        specs = {role: binding.spec for role, binding in bound.bindings.items()}
-        prepared = prepare(options.model, bundle, specs, options.lateness_s)
-        source = XdfSource(recording, bound.bindings, bound.markers, reanchor=options.reanchor)
-        for note in bound.notes:
+        prepared, differences = _prepared(options, bundle, recording, bound)
+        markers = foreign_markers(recording, bound.markers)
+        source = XdfSource(recording, bound.bindings, markers, reanchor=options.reanchor)
+        for note in (
+            *bound.notes,
+            *(n for plan in prepared.plans.values() for n in plan.notes),
+            *differences,
+        ):
             warn(note)
-        for plan in prepared.plans.values():
-            for note in plan.notes:
-                warn(note)
         pipeline = Pipeline(prepared.plans, prepared.settings, prepared.predictor)
         report = _JsonReport(options, prepared) if options.as_json else _TextReport(options, prepared, source)
         report.begin(source)
@@ -59,11 +68,27 @@ def run(options: ReplayOptions) -> None:
             if speed is None
             else source.events(options.t_from_s, options.t_to_s)
         )
-        for outcome in replay(events, pipeline, speed=speed):
+        for outcome in replay(events, replayed(pipeline), speed=speed):
             report.take(outcome)
+            if on_outcome is not None:
+                on_outcome(outcome)
         report.end(pipeline)
         for warning in source.warnings:
             warn(warning)
+
+
+def _prepared(
+    options: ReplayOptions, bundle: Bundle | None, recording: Recording, bound: BoundRecording
+) -> tuple[Prepared, list[str]]:
+    """Fitted by the user's settings, then by those of the recorded session; and what differs from it."""
+    specs = {role: binding.spec for role, binding in bound.bindings.items()}
+    session = recorded_session(recording)
+    choice, lateness_s = options.model, options.lateness_s
+    if session is None:
+        return prepare(choice, bundle, specs, LATENESS_S if lateness_s is None else lateness_s), []
+    lateness_s = session.lateness_s if lateness_s is None else lateness_s
+    prepared = prepare(session.completed(choice), bundle, specs, lateness_s)
+    return prepared, list(session.differences(bundle, specs))
 
 
 def speed_of(text: str) -> float | None:

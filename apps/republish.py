@@ -11,7 +11,7 @@ from apps.console import say, warn
 from apps.live import configure, stop_on_signal
 from bci_stream.errors import RecordingError
 from bci_stream.sinks.republish import Republisher
-from bci_stream.sources.xdf import XdfRecording
+from bci_stream.sources.recordings import open_recording
 from bci_stream.sources.xdf_recording import SampleBlock
 
 _LEAD_S = 1.0  # time for others to connect before the first sample
@@ -21,7 +21,7 @@ _BLOCK_S = 0.02
 def run(file: Path, speed: float | None, scope: str | None, session_id: str | None) -> None:
     """Publish every stream that has samples, its stamps moved to now; Ctrl-C stops."""
     configure(scope, session_id)
-    with XdfRecording.open(file) as recording, stop_on_signal() as stop:
+    with open_recording(file) as recording, stop_on_signal() as stop:
         full = {info.key: info for info in recording.streams if recording.summary(info.key).n_samples}
         if not full:
             raise RecordingError(f"{file.name} has no stream with samples: nothing to publish")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import math
 import os
 import re
 from dataclasses import dataclass, replace
@@ -13,9 +14,11 @@ import torch
 
 from apps.training_view import TrainingView, tensorboard_is_there
 from bci_stream.errors import ConfigError, ResultError
+from bci_stream.training.augment import MILD
 from bci_stream.training.batches import DrawSettings
 from bci_stream.training.experiment import Machine, run_experiment
 from bci_stream.training.fit import FitSettings
+from bci_stream.training.folders import refuse_place
 from bci_stream.training.recipe import Recipe, read_recipe
 from bci_stream.training.results import is_result, read_result
 from bci_stream.training.run_result import RunResult
@@ -37,8 +40,9 @@ class RecipeOptions:
     fusion: str = "concat"
     front: str = "bandpower"
     n_epochs: int = 20
-    learning_rate: float = 5e-4
-    batch_size: int = 8
+    learning_rate: float = 1e-3
+    batch_size: int = 16
+    weight_decay: float = 0.3
     dropout: float = 0.3
     mixup: float = 0.4
     window_s: float = 5.0
@@ -60,7 +64,7 @@ class RecipeOptions:
             "--learning-rate": self.learning_rate,
         }
         for name, value in positive.items():
-            if value <= 0:
+            if not 0 < value < math.inf:
                 raise ConfigError(f"{name} {value:g} makes no sense: use more than 0")
         if not 0 <= self.dropout < 1:
             raise ConfigError(f"--dropout {self.dropout:g} makes no sense: use 0 to less than 1")
@@ -74,9 +78,10 @@ class RecipeOptions:
         fitting = FitSettings(
             n_epochs=self.n_epochs,
             learning_rate=self.learning_rate,
+            weight_decay=self.weight_decay,
             mixup=self.mixup,
             patience=self.patience,
-            draw=DrawSettings(batch_size=self.batch_size),
+            draw=DrawSettings(batch_size=self.batch_size, augmentation=MILD),
         )
         recipe = Recipe(
             modalities=modalities,
@@ -164,6 +169,7 @@ def run_and_save(
         if dict(found.config).get("fingerprint") == mark:
             return found, out
         raise ResultError(f"{out} holds another result; choose another --out, or --restart to replace it")
+    refuse_place(out, is_result if restart else None)
     work = out.parent / _WORK / f"{out.name}-{mark}"
     if restart:
         _remove(work)

@@ -59,11 +59,15 @@ class StreamInfo:
 
 @dataclass(frozen=True, slots=True)
 class StreamSpec:
-    """What a bound stream delivers to the core: its role, channels in order, and nominal rate (Hz)."""
+    """What a bound stream delivers to the core: its role, channels in order, and nominal rate (Hz).
+
+    ``rail_uv``: (low, high) beyond which its converter cannot go, where that is known.
+    """
 
     role: str
     ch_names: tuple[str, ...]
     sfreq: float
+    rail_uv: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +173,7 @@ class Prediction:
     ``coverage``: share of good tokens per modality. ``stood_on``: the modalities that were used.
     ``interpolated``: share of the model's electrodes that were made from others. ``gate``: weight of
     the voice in the fusion, NaN where the mode has none. ``age_s``: local time now minus ``t_end``.
+    ``valid_until``: the local time after which it says nothing of the present any more, NaN for never.
     """
 
     index: int
@@ -188,3 +193,4 @@ class Prediction:
     latency: Latency
     age_s: float = float("nan")
     tags: tuple[str, ...] = ()
+    valid_until: float = float("nan")

@@ -1,4 +1,4 @@
-"""``python -m benchmarks [latency|replay|stages|xdf|startup|models …] [--quick] [--json FILE]``."""
+"""``python -m benchmarks [NAME …] [--quick] [--json FILE]``; names are those of :func:`benchmarks`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import platform
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import latency, models, replay, stages, startup, xdf
+from benchmarks import gui, latency, microphone, models, record, replay, stages, startup, xdf
 from benchmarks.report import Report, show
 
 
@@ -31,15 +31,18 @@ def benchmarks(quick: bool) -> dict[str, Callable[[], Report]]:
         "replay": lambda: replay.run((10.0,) if quick else (120.0, 1200.0)),
         "stages": lambda: stages.run(0.02 if quick else 0.3),
         "xdf": lambda: xdf.run(10.0 if quick else 120.0),
+        "record": lambda: record.run(1.0 if quick else 20.0),
         "startup": lambda: startup.run(1 if quick else 5),
         "models": lambda: models.run(family),
+        "gui": lambda: gui.run(2.0 if quick else 10.0),
+        "microphone": lambda: microphone.run(*((2.0, (5.0,)) if quick else (30.0,))),
     }
 
 
 def main() -> None:
     """Run what was asked for, print tables, write figures."""
     parser = argparse.ArgumentParser(prog="benchmarks", description=__doc__)
-    parser.add_argument("names", nargs="*", help="latency replay stages xdf startup models; all if none")
+    parser.add_argument("names", nargs="*", help="which of them, by name; all if none")
     parser.add_argument("--quick", action="store_true", help="seconds only, to see that everything runs")
     parser.add_argument("--json", type=Path, help="write the figures here too")
     asked = parser.parse_args()

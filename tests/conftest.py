@@ -1,18 +1,20 @@
 """What every test shares: LSL traffic that stays within this run."""
 
 import os
-import uuid
 from collections.abc import Iterator
 
 import pytest
 
-from bci_stream.sources.lsl_config import configure_lsl, lsl_config_text
+from bci_stream.sources.lsl_config import configure_lsl, lsl_config_text, private_session
+from tests.virtual_mic import virtual_mic
+
+__all__ = ["lsl_isolation", "virtual_mic"]
 
 
 @pytest.fixture(scope="session", autouse=True)
 def lsl_isolation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A lab session of its own for this process, its children and other copies of liblsl; gives its id."""
-    session_id = f"test-{uuid.uuid4().hex}"
+    session_id = private_session("test")
     configure_lsl(session_id)
     path = tmp_path_factory.mktemp("lsl") / "lsl_api.cfg"
     # With the scope "machine" alone, liblsl 1.17 (in LabRecorder) finds one outlet of several, or none.

@@ -65,6 +65,21 @@ def canonical(name: str) -> str:
     return _OLD_NAMES.get(folded, folded)
 
 
+def seen_from_above(place: Position) -> Position:
+    """(2,) right and front, nose up: the angle from the vertex becomes the radius, 1 on the equator."""
+    angle = np.arccos(np.clip(place[2], -1, 1))
+    flat = np.hypot(place[0], place[1])
+    return np.asarray(place[:2] / flat * angle / (np.pi / 2) if flat > 1e-9 else np.zeros(2))
+
+
+def from_above(points: Position) -> Position:
+    """(n, 3) on the sphere of points (n, 2) of :func:`seen_from_above`."""
+    radius = np.hypot(points[:, 0], points[:, 1])
+    angle = radius * np.pi / 2
+    flat = np.sin(angle) / np.where(radius > 1e-9, radius, 1.0)
+    return np.column_stack([points[:, 0] * flat, points[:, 1] * flat, np.cos(angle)])
+
+
 @cache
 def _positions() -> dict[str, Position]:
     """Every electrode by its lower-case name."""

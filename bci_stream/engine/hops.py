@@ -37,20 +37,37 @@ class HopMaker:
 
             n_channels = len(plans[EEG].spec.ch_names) if self._mix is None else self._mix.n_out
             self._alignment = EuclideanAlignment(n_channels, plans[EEG].sfreq)
+        self._gate = None
+        if AUDIO in plans and plans[AUDIO].voice_gate:
+            from bci_stream.engine.gate import VoiceGate
+
+            self._gate = VoiceGate(plans[AUDIO].sfreq)
+
+    @property
+    def gates_voice(self) -> bool:
+        """Whether the voice counts only where somebody speaks."""
+        return self._gate is not None
 
     def reset(self) -> None:
-        """Somebody else: forget how this person's EEG was aligned."""
+        """Somebody else: forget how this person's EEG was aligned, and the noise of the room."""
         if self._alignment is not None:
             self._alignment.reset()
+        if self._gate is not None:
+            self._gate.reset()
+
+    def reconnect(self) -> None:
+        """What comes next is unconnected, but of the same person in the same room."""
+        if self._gate is not None:
+            self._gate.interrupt()
 
     def newest(self, window: Window) -> Hop:
         """The last hop of a window; the alignment takes it in."""
         return self.hop({role: _tail(part, self._hop_n[role]) for role, part in window.streams.items()})
 
     def hop(self, parts: Mapping[str, StreamWindow], *, learn: bool = True) -> Hop:
-        """One hop from exactly that hop's part of each stream; ``learn``: the alignment takes it in."""
+        """One hop from exactly that hop's part of each stream; ``learn``: it is new to the slow state."""
         eeg, eeg_valid = self._eeg(parts[EEG], learn) if EEG in parts else (None, None)
-        audio, audio_valid = _audio(parts[AUDIO]) if AUDIO in parts else (None, None)
+        audio, audio_valid = self._audio(parts[AUDIO], learn) if AUDIO in parts else (None, None)
         return Hop(eeg, eeg_valid, audio, audio_valid)
 
     def _eeg(self, part: StreamWindow, learn: bool) -> tuple[FloatArray, FloatArray]:
@@ -61,10 +78,14 @@ class HopMaker:
             data = self._alignment.step(data, valid) if learn else self._alignment.apply(data)
         return data, valid
 
-
-def _audio(part: StreamWindow) -> tuple[FloatArray, FloatArray]:
-    valid = ((part.mask == 0) & (part.marks[:, 0] == 0)).astype(np.float32)
-    return part.data[:, 0], valid
+    def _audio(self, part: StreamWindow, learn: bool) -> tuple[FloatArray, FloatArray]:
+        valid = ((part.mask == 0) & (part.marks[:, 0] == 0)).astype(np.float32)
+        data = part.data[:, 0]
+        if self._gate is not None:
+            t_end = part.t_end
+            speech = self._gate.newest(t_end, data, valid) if learn else self._gate.earlier(t_end)
+            valid *= np.float32(speech)
+        return data, valid
 
 
 def _tail(part: StreamWindow, n: int) -> StreamWindow:

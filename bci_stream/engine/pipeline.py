@@ -15,12 +15,13 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from bci_stream.engine.plan import StreamPlan
-from bci_stream.engine.track import StreamHealth, StreamTrack
+from bci_stream.engine.track import StreamHealth, StreamTrack, Tap
 from bci_stream.messages import (
     Chunk,
     ClockOffset,
@@ -37,7 +38,7 @@ from bci_stream.timeline.windows import WindowSchedule, WindowSettings, row_at, 
 
 if TYPE_CHECKING:  # the model brings torch, which windows alone do not need
     from bci_stream.engine.decide import Decider
-    from bci_stream.model.predictor import StreamingPredictor
+    from bci_stream.model.predictor import Hop, RawPrediction, StreamingPredictor
 
 _AHEAD_S = 2.0  # how far the rings may run ahead of the next window, beyond the lateness
 _NEVER = -(2**62)
@@ -86,6 +87,7 @@ class Pipeline:
         self._marker_labels: dict[int, str] = {}  # of markers whose clock is not known yet
         self.markers: deque[Marker] = deque(maxlen=10_000)  # in local time, oldest first
         self._n_markers = 0
+        self._n_placed = 0
         self.n_windows = 0
         self.n_empty = 0  # windows in which no stream had anything: not handed out
         self.n_deadline = 0  # windows closed by lateness
@@ -153,15 +155,88 @@ class Pipeline:
         lags = [t.lag_s for t in self._tracks.values() if t.lag_s == t.lag_s]
         return max(lags, default=float("nan"))
 
+    @property
+    def n_markers(self) -> int:
+        """Markers placed so far."""
+        return self._n_placed
+
+    def recent_markers(self, n: int = 500) -> tuple[Marker, ...]:
+        """The newest markers in local time, oldest first; from any thread."""
+        while True:
+            try:
+                return tuple(islice(self.markers, max(0, len(self.markers) - n), None))
+            except RuntimeError:  # one was placed meanwhile
+                continue
+
     def health(self, now_s: float = float("nan")) -> dict[str, StreamHealth]:
         """Per stream: rate, loss, jitter, drift and the rest, so far."""
         return {role: track.health(now_s) for role, track in self._tracks.items()}
+
+    def recent(self, role: str, seconds: float | None = None) -> StreamWindow | None:
+        """The newest part of a stream's ring that is closed for good, copied; from any thread.
+
+        ``seconds``: how much at most; None: all that is kept. None is returned before the first window.
+        """
+        while self._schedule.next_index is not None and role in self._tracks:
+            grid, stop = self._tracks[role].grid, self._row(role, self._schedule.next_index - 1)
+            if not grid.started:
+                break
+            first = max(row_at(grid.start_s, grid.sfreq), self._safe_row(grid, _AHEAD_S))
+            first = first if seconds is None else max(first, stop - round(seconds * grid.sfreq))
+            if first >= stop:
+                break
+            data, mask, marks = grid.view(first, stop)
+            data, mask, marks = data.copy(), mask.copy(), marks.copy()
+            if first < self._safe_row(grid, _AHEAD_S / 2):
+                continue  # overwritten meanwhile: the other thread is far ahead
+            coverage = float((mask == 0).mean())
+            t_start, t_end = first / grid.sfreq, stop / grid.sfreq
+            return StreamWindow(role, grid.sfreq, t_start, t_end, data, mask, marks, coverage, ())
+        return None
+
+    def _safe_row(self, grid: GridTrack, ahead_s: float) -> int:
+        """The oldest row that stays while ``ahead_s`` more of the stream is written."""
+        return grid.end - grid.capacity + int(ahead_s * grid.sfreq)
 
     def swap(self, predictor: StreamingPredictor) -> None:
         """Answer with another model from the next window on, warmed up from the rings."""
         if self._decider is None:
             return
         self._decider.swap(predictor, self._recent_hops(predictor.warm_up_hops))
+
+    def shadow(self, predictor: StreamingPredictor | None) -> None:
+        """Let another model answer beside the one that counts, from the next window on; None: no longer.
+
+        Raises:
+            BundleMismatchError: its bundle wants other signals or windows than this session makes.
+        """
+        if self._decider is not None:
+            hops = self._recent_hops(predictor.warm_up_hops) if predictor is not None else []
+            self._decider.shadow(predictor, hops)
+
+    @property
+    def shadow_said(self) -> RawPrediction | None:
+        """What the model beside said of the newest window."""
+        return self._decider.shadow_said if self._decider is not None else None
+
+    @property
+    def newest_hop(self) -> Hop | None:
+        """The newest hop exactly as the model was given it; None without a model."""
+        return self._decider.newest_hop if self._decider is not None else None
+
+    @property
+    def said(self) -> RawPrediction | None:
+        """All that the model said of the newest window; None without a model or when it was skipped."""
+        return self._decider.said if self._decider is not None else None
+
+    @property
+    def predictor(self) -> StreamingPredictor | None:
+        """The model that answers now."""
+        return self._decider.predictor if self._decider is not None else None
+
+    def tap(self, role: str, tap: Tap | None) -> None:
+        """Show the raw samples of a stream, placed in time, to ``tap`` as they come."""
+        self._tracks[role].tap = tap
 
     def rehearse(self) -> None:
         """Change nothing, but have the model's code and weights in the processor's caches."""
@@ -226,6 +301,8 @@ class Pipeline:
         self.n_deadline += by_deadline
         self.n_skipped += skip
         yield Outcome(window, prediction)
+        if self._decider is not None:
+            self._decider.answer_beside()  # after the answer that counts is out
 
     def _is_stale(self, index: int) -> bool:
         if self._stale_after_s is None:
@@ -302,6 +379,15 @@ class Pipeline:
         for times, rows in pieces:
             for t, number in zip(times.tolist(), rows[:, 0].tolist(), strict=True):
                 self.markers.append(Marker(stream, t, self._marker_labels.pop(int(number))))
+                self._n_placed += 1
+
+
+def validity_s(settings: WindowSettings) -> float:
+    """How long after a window's end its prediction holds, in seconds.
+
+    By then the next one is there even if the clock had to close it, with one hop to spare.
+    """
+    return settings.lateness_s + _WALL_SLACK_S + 2 * settings.hop_s
 
 
 def _predictions(outcomes: Iterator[Outcome]) -> list[Prediction]:
@@ -319,4 +405,4 @@ def _decider(
     from bci_stream.engine.decide import Decider
 
     hop_n = {role: samples_per(settings.hop_s, plan.sfreq, "a hop") for role, plan in plans.items()}
-    return Decider(plans, hop_n, predictor, stopwatch)
+    return Decider(plans, hop_n, predictor, stopwatch, validity_s(settings))

@@ -30,6 +30,7 @@ class StreamPlan:
     ``sfreq``: grid rate in Hz. ``sos``: causal filter at the device's rate, or None. ``mix``:
     (n_model, n_device) float64 from the device's electrodes to the model's, or None. ``interpolated``:
     share of the model's electrodes made from others. ``align``: Euclidean alignment to the person.
+    ``voice_gate``: the voice counts only where somebody speaks.
     ``delay_s``: the filter's group delay at 10 Hz.
     """
 
@@ -42,6 +43,7 @@ class StreamPlan:
     mix: NDArray[np.float64] | None = None
     interpolated: float = 0.0
     align: bool = False
+    voice_gate: bool = False
     delay_s: float = 0.0
     notes: tuple[str, ...] = ()
 
@@ -62,12 +64,17 @@ def plan_without_model(specs: Mapping[str, StreamSpec]) -> dict[str, StreamPlan]
 
 
 def plan_for_contract(
-    specs: Mapping[str, StreamSpec], contract: Contract, *, fit: str = "exact", mains_hz: float = MAINS_HZ
+    specs: Mapping[str, StreamSpec],
+    contract: Contract,
+    *,
+    fit: str = "exact",
+    mains_hz: float = MAINS_HZ,
+    voice_gate: bool | None = None,
 ) -> dict[str, StreamPlan]:
     """Fit the bound streams to a bundle's contract.
 
     ``fit``: "exact" wants every electrode of the model; "interpolate" makes absent ones by spherical
-    splines from those present.
+    splines from those present. ``voice_gate``: other than the contract has it; None: as it has it.
 
     Raises:
         BundleMismatchError: electrodes, rates or modalities do not fit; the text says which and what to do.
@@ -79,14 +86,15 @@ def plan_for_contract(
     if EEG in specs and EEG in contract.modalities:
         plans[EEG] = _plan_eeg(specs[EEG], contract, fit, mains_hz)
     if AUDIO in specs and AUDIO in contract.modalities:
-        plans[AUDIO] = _plan_audio(specs[AUDIO], contract)
+        gated = contract.audio.voice_gate if voice_gate is None else voice_gate
+        plans[AUDIO] = _plan_audio(specs[AUDIO], contract, gated)
     if not plans:
         wanted, bound = " or ".join(contract.modalities), ", ".join(specs) or "none"
         raise BundleMismatchError(f"the model needs a stream of {wanted}; bound are: {bound}")
     return plans
 
 
-def _plan_audio(spec: StreamSpec, contract: Contract) -> StreamPlan:
+def _plan_audio(spec: StreamSpec, contract: Contract, voice_gate: bool) -> StreamPlan:
     wanted = contract.audio.sfreq
     if spec.sfreq < 0.5 * wanted:
         raise BundleMismatchError(
@@ -94,7 +102,7 @@ def _plan_audio(spec: StreamSpec, contract: Contract) -> StreamPlan:
             "that half the voice is missing: use a microphone of a higher rate, or leave it out (--no-audio)"
         )
     notes = () if spec.sfreq >= wanted else (f"audio of {spec.sfreq:g} Hz raised to {wanted:g} Hz",)
-    return StreamPlan(spec, float(wanted), AUDIO_CROSSINGS, notes=notes)
+    return StreamPlan(spec, float(wanted), AUDIO_CROSSINGS, voice_gate=voice_gate, notes=notes)
 
 
 def _plan_eeg(spec: StreamSpec, contract: Contract, fit: str, mains_hz: float) -> StreamPlan:

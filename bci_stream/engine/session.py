@@ -6,6 +6,7 @@ very same :class:`~bci_stream.engine.pipeline.Pipeline`, and hand every outcome 
 
 from __future__ import annotations
 
+import queue
 import threading
 import time
 from collections import deque
@@ -64,6 +65,8 @@ class Session:
         sinks: each gets every outcome.
         clock: the local clock of the streams, seconds (``pylsl.local_clock``).
         on_outcome: called in the engine thread after the sinks, for a caller that counts.
+        view_every_s: take samples at least this often, for a view that shows them as they come; None
+            takes most of a hop at once.
     """
 
     def __init__(
@@ -73,9 +76,13 @@ class Session:
         sinks: Sequence[PredictionSink],
         clock: Callable[[], float],
         on_outcome: Callable[[Outcome], None] | None = None,
+        *,
+        view_every_s: float | None = None,
     ) -> None:
         self._source, self._pipeline, self._sinks, self._clock = source, pipeline, sinks, clock
         self._on_outcome = on_outcome
+        self._view_every_s = view_every_s
+        self._asked: queue.SimpleQueue[Callable[[Pipeline], None]] = queue.SimpleQueue()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._loop, name="bci-engine", daemon=True)
         self._last: Prediction | None = None
@@ -95,6 +102,20 @@ class Session:
         if self._thread.ident is not None:
             self._thread.join(timeout_s)
         self._source.close()
+
+    def ask(self, action: Callable[[Pipeline], None]) -> None:
+        """Have something done to the pipeline in the engine thread, between two windows.
+
+        What it raises ends the session: it must keep what is only its own trouble to itself.
+        """
+        self._asked.put(action)
+
+    @property
+    def state(self) -> str:
+        """ "starting", "running", "stopped" or "failed"."""
+        if self._state == "running" and not self._thread.is_alive():
+            return "failed"  # it ended without a word
+        return self._state
 
     @property
     def running(self) -> bool:
@@ -133,8 +154,15 @@ class Session:
 
     def _turn(self) -> None:
         """Pull most of a hop and do its work early, then pull its last samples and answer at once."""
+        while not self._asked.empty():
+            self._asked.get()(self._pipeline)
         missing_s = self._pipeline.missing_s()
-        early = max(missing_s.values(), default=0.0) > 1.5 * PREPARE_S
+        most_s = max(missing_s.values(), default=0.0)
+        if (every_s := self._view_every_s) is not None and most_s > every_s + 2 * PREPARE_S:
+            shares_s = {role: min(left_s, every_s) for role, left_s in missing_s.items()}
+            self._take(self._source.read(shares_s, READ_TIMEOUT_S))
+            return
+        early = most_s > 1.5 * PREPARE_S
         if early:
             missing_s = {role: max(0.0, left_s - PREPARE_S) for role, left_s in missing_s.items()}
         self._take(self._source.read(missing_s, READ_TIMEOUT_S))

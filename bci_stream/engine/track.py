@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +15,9 @@ from bci_stream.timeline.grid import GridTrack
 from bci_stream.timeline.stamps import Dejitter
 
 _BREAK_PERIODS = 1.5  # a step longer than this many sample periods is a gap
+
+#: Takes a stretch of placed raw samples: even local times (n,), values and marks (n, C), breaks (n,).
+Tap = Callable[[TimeArray, FloatArray, MaskArray, NDArray[np.bool_]], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +70,7 @@ class StreamTrack:
         )
         self._dsp = _EegStages(plan) if plan.spec.role == EEG else _AudioStages()
         self._last_s = -np.inf
+        self.tap: Tap | None = None  # a view of the raw samples, once placed in time
         self.n_samples = 0
         self.n_gaps = 0
         self.lag_s = float("nan")  # how old the newest sample was when it arrived
@@ -99,6 +104,8 @@ class StreamTrack:
         self.n_samples += len(times)
         self._last_s = float(times[-1])
         marks, values = self._dsp.step(data, np.flatnonzero(breaks))
+        if self.tap is not None:
+            self.tap(times, data, marks, breaks)
         self.grid.push(times, values, marks, breaks.astype(np.uint8))
 
     def _breaks(self, times: TimeArray, kinds: NDArray[np.int8]) -> NDArray[np.bool_]:
@@ -145,7 +152,8 @@ class _EegStages:
         from bci_stream.dsp.filters import SosFilter
 
         n_channels = len(plan.spec.ch_names)
-        self._detector = ArtifactDetector(ArtifactSettings(), plan.spec.sfreq, n_channels)
+        settings = ArtifactSettings(rail_uv=plan.spec.rail_uv)
+        self._detector = ArtifactDetector(settings, plan.spec.sfreq, n_channels)
         self._filter = SosFilter(plan.sos, n_channels) if plan.sos is not None else None
 
     def step(self, data: FloatArray, breaks: NDArray[np.intp]) -> tuple[MaskArray, FloatArray]:

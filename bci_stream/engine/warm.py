@@ -33,6 +33,10 @@ def warm_up(plans: Mapping[str, StreamPlan], settings: WindowSettings) -> None:
             from bci_stream.dsp.spatial import SpatialMix
 
             SpatialMix(plan.mix).step(np.zeros((1, plan.mix.shape[1]), np.float32))
+        if plan.voice_gate:
+            from bci_stream.dsp.voice import VoiceActivity
+
+            VoiceActivity(plan.sfreq).step(np.zeros(1, np.float32))
 
 
 def warm_installation() -> None:
@@ -42,7 +46,7 @@ def warm_installation() -> None:
     eeg = StreamSpec(EEG, ("Fz", "Cz"), 250.0)
     plans = {
         EEG: StreamPlan(eeg, 125.0, 4, antialias=False, sos=design_sos(250.0), mix=np.eye(2)),
-        AUDIO: StreamPlan(StreamSpec(AUDIO, ("voice",), 16_000.0), 16_000.0, 12),
+        AUDIO: StreamPlan(StreamSpec(AUDIO, ("voice",), 16_000.0), 16_000.0, 12, voice_gate=True),
     }
     warm_up(plans, WindowSettings())
 

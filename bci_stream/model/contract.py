@@ -65,7 +65,8 @@ class EegContract(_Part):
 class AudioContract(_Part):
     """The voice: 16 kHz mono in [-1, 1]. This version knows one front end.
 
-    ``normalization``: "running" gives each mel band by its running mean and spread.
+    ``normalization``: "running" gives each mel band by its running mean and spread. ``voice_gate``: the voice
+    counts only where somebody speaks (:mod:`bci_stream.dsp.voice`).
     """
 
     sfreq: Literal[16000] = 16000
@@ -73,6 +74,7 @@ class AudioContract(_Part):
     frame_s: Annotated[float, Field(ge=0.025, le=0.025)] = 0.025
     hop_s: Annotated[float, Field(ge=0.01, le=0.01)] = 0.01
     normalization: Literal["none", "running"] = "none"
+    voice_gate: bool = False
 
 
 class Architecture(_Part):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import cast
@@ -209,6 +209,14 @@ class StreamingPredictor:
         contract, network = self.bundle.contract, self.bundle.network
         reach = max(cast(int, encoder.reach_tokens) for encoder in network.encoders.values())
         return math.ceil((contract.n_tokens + reach) / contract.tokens_per_hop)
+
+    def state(self, modality: str) -> Sequence[Tensor]:
+        """What an encoder goes on from after the last hop, () without it; these tensors change no more."""
+        return tuple(part for name, track in self._tracks.items() if name == modality for part in track.state)
+
+    def window(self) -> tuple[list[Tensor], list[Tensor]]:
+        """Copies of each modality's tokens (1, N, D) and their validity (1, N)."""
+        return [tokens.clone() for tokens in self._tokens], [valid.clone() for valid in self._valid]
 
     def predict(self) -> RawPrediction:
         """Classify the window that ends with the last hop."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -10,6 +11,9 @@ from typing import Protocol
 
 from bci_stream.errors import BciStreamError, ConfigError
 from bci_stream.messages import Prediction, Window
+from bci_stream.sinks.freshness import Freshness
+
+Outcome = tuple[Prediction | None, Window | None]
 
 
 class Sink(Protocol):
@@ -29,24 +33,34 @@ class SinkRunner:
     falls behind gets recent windows, in order, with holes. An OSError or BciStreamError ends this sink
     alone and is kept in ``error``. Raises ConfigError for a capacity below 1.
 
+    ``clock``: the local clock of the predictions, for a sink whose reader acts on them. Such a sink is
+    told "no decision" once when a label is over and nothing newer came, and at the end; ``is_log``: it
+    keeps what was said, rather than act on it; see :mod:`bci_stream.sinks.freshness`.
+
     Attributes:
         n_delivered: outcomes that the sink took.
         n_dropped: outcomes that never reached it: pushed out of the queue, or put after its end.
+        n_taken_back: labels that were over before a newer one came.
         error: one line on why it ended early, None while all is well.
     """
 
-    def __init__(self, sink: Sink, capacity: int = 64) -> None:
+    def __init__(
+        self, sink: Sink, capacity: int = 64, clock: Callable[[], float] | None = None, is_log: bool = False
+    ) -> None:
         if capacity < 1:
             raise ConfigError(f"a sink's queue holds at least 1 prediction; got a capacity of {capacity}")
         self._sink = sink
         self._name = type(sink).__name__
         self._capacity = capacity
-        self._queue: deque[tuple[Prediction | None, Window | None]] = deque()
+        self._clock = clock
+        self._freshness = Freshness(is_log)
+        self._queue: deque[Outcome] = deque()
         self._changed = threading.Condition()
         self._closing = False
         self._ended = False
         self.n_delivered = 0
         self.n_dropped = 0
+        self.n_taken_back = 0
         self.error: str | None = None
         self._thread = threading.Thread(target=self._run, name=f"sink-{self._name}", daemon=True)
         self._thread.start()
@@ -89,14 +103,36 @@ class SinkRunner:
             self._guard(self._sink.close)
 
     def _deliver(self) -> None:
-        while (outcome := self._next()) is not None:
-            self._sink.put(*outcome)
-            self.n_delivered += 1
+        while not (self._closing and not self._queue):
+            outcome = self._next()
+            if outcome is None:
+                self._take_back(self._freshness.expire)
+            else:
+                self._sink.put(self._fresh(outcome[0]), outcome[1])
+                self.n_delivered += 1
+        self._take_back(self._freshness.end)
 
-    def _next(self) -> tuple[Prediction | None, Window | None] | None:
+    def _next(self) -> Outcome | None:
+        """The oldest in the queue; None when it is over with waiting: a label has expired, or the end."""
         with self._changed:
-            self._changed.wait_for(lambda: self._queue or self._closing)
+            self._changed.wait_for(lambda: self._queue or self._closing, self._label_holds_s())
             return self._queue.popleft() if self._queue else None
+
+    def _label_holds_s(self) -> float | None:
+        if self._clock is None or self._freshness.until_s == math.inf:
+            return None
+        return max(0.0, self._freshness.until_s - self._clock())
+
+    def _fresh(self, prediction: Prediction | None) -> Prediction | None:
+        if self._clock is None or prediction is None:
+            return prediction
+        return self._freshness.admit(prediction, self._clock())
+
+    def _take_back(self, how: Callable[[float], Prediction | None]) -> None:
+        prediction = how(self._clock()) if self._clock is not None else None
+        if prediction is not None:
+            self._sink.put(prediction, None)
+            self.n_taken_back += 1
 
     def _guard(self, step: Callable[[], None]) -> None:
         try:

@@ -7,11 +7,13 @@ import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass
+from pathlib import Path
 from typing import Any, TextIO
 
 import numpy as np
 
 from bci_stream.messages import Flag, MaskArray, Prediction, StreamWindow, Window
+from bci_stream.sinks.whole_file import WholeFile
 
 ChannelNames = Mapping[str, Sequence[str]]
 
@@ -69,11 +71,39 @@ class JsonLinesSink:
         if self.ended:
             return
         try:
-            self._stream.write(json.dumps(record, allow_nan=False, ensure_ascii=True) + "\n")
+            self._stream.write(json_line(record))
             self._stream.flush()
         except BrokenPipeError:
             self.ended = True
             _discard_rest(self._stream)
+
+
+class JsonLinesFile:
+    """The same lines in a new file, each written whole; see :class:`~bci_stream.sinks.whole_file.WholeFile`.
+
+    Raises ConfigError when something has that name already or it cannot be made.
+    """
+
+    def __init__(self, path: Path, windows: bool = False, ch_names: ChannelNames | None = None) -> None:
+        self._windows = windows
+        self._ch_names = ch_names
+        self._file = WholeFile(path, "JSON lines file")
+
+    def put(self, prediction: Prediction | None, window: Window | None) -> None:
+        """Write the outcome's lines. Raises OSError when the disk does not take them."""
+        if window is not None and self._windows:
+            self._file.write(json_line(window_record(window, self._ch_names)).encode())
+        if prediction is not None:
+            self._file.write(json_line(prediction_record(prediction)).encode())
+
+    def close(self) -> None:
+        """Let the file go."""
+        self._file.release()
+
+
+def json_line(record: Mapping[str, Any]) -> str:
+    """A record as one line of ASCII, with its line end."""
+    return json.dumps(record, allow_nan=False, ensure_ascii=True) + "\n"
 
 
 def _discard_rest(stream: TextIO) -> None:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from bci_stream.errors import ConfigError, StreamError
 from bci_stream.messages import Prediction, Window
+from bci_stream.sinks.freshness import moment_s
 
 if TYPE_CHECKING:
     import pylsl
@@ -27,7 +28,8 @@ class LslPredictionSink:
 
     Decisions: type ``Markers``, one string, the label or ``"no decision"``. Probabilities: type
     ``Emotion``, float32, one channel per class and ``confidence``, all NaN when there is no decision.
-    Both are stamped with the window's ``t_end`` on the local LSL clock, so they pair by their stamps.
+    Both are stamped with the window's ``t_end`` on the local LSL clock, so they pair by their stamps; a
+    label that is taken back (see :mod:`bci_stream.sinks.freshness`) with the moment of that.
 
     Args:
         name: what the stream names start with; anyone on the network can read it.
@@ -59,7 +61,7 @@ class LslPredictionSink:
                 f"{', '.join(prediction.classes)}; open new ones after a change of model"
             )
         decisions, probabilities = self._outlets
-        stamp = _stamp(prediction.t_end)
+        stamp = _stamp(moment_s(prediction))
         decisions.push_sample([prediction.label or NO_DECISION], stamp)
         probabilities.push_sample(_values(prediction), stamp)
 
@@ -112,8 +114,8 @@ def _open(header: pylsl.StreamInfo) -> pylsl.StreamOutlet:
         ) from error
 
 
-def _stamp(t_end: float) -> float:
-    return math.nextafter(t_end, math.inf) if t_end in _RESERVED_STAMPS else t_end
+def _stamp(t_s: float) -> float:
+    return math.nextafter(t_s, math.inf) if t_s in _RESERVED_STAMPS else t_s
 
 
 def _values(prediction: Prediction) -> list[float]:

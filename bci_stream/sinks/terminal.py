@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from types import TracebackType
 from typing import Final, Literal
 
@@ -79,6 +80,11 @@ class TerminalView:
     ) -> None:
         self.close()
 
+    @property
+    def is_picture(self) -> bool:
+        """Whether a picture stands on the terminal now, rather than plain lines."""
+        return self._live is not None
+
     def close(self) -> None:
         """Leave the last picture standing and give the terminal back."""
         if self._live is not None:
@@ -93,6 +99,7 @@ class TerminalView:
         *,
         now_s: float,
         window: Window | None = None,
+        recording: str = "",
     ) -> None:
         """Take the newest outcome and redraw if 0.1 s (plain lines: 1 s) have passed since the last time.
 
@@ -102,13 +109,14 @@ class TerminalView:
             counters: name to count, in the order to show; names with "skip", "drop" or "lost" stand out.
             now_s: the wall clock (any monotonic one) in seconds; in a replay too.
             window: the newest window, to show its marks, and its coverage when there is no model.
+            recording: how a recording stands, empty where there is none.
         """
         if prediction is not None or window is not None:
             self._take(prediction, window, now_s)
         if now_s < self._next_s - _CLOCK_SLACK_S:
             return
         self._summarise_window()
-        state = self.state(health, counters, now_s)
+        state = replace(self.state(health, counters, now_s), recording=recording)
         self._next_s = now_s + (_REFRESH_S if self._live is not None else _LINE_EVERY_S)
         ascii_only = self._console.options.ascii_only
         if self._live is None:

@@ -60,7 +60,8 @@ def panel(state: TerminalState, width: int, height: int, ascii_only: bool = Fals
         health_table(state.health, ascii_only),
         footer(state.counters, ascii_only),
     ]
-    n_rows = 2 + 1 + len(state.shown_classes) + 4 + 1 + len(state.health) + 1
+    n_facts = 5 if state.recording else 4
+    n_rows = 2 + 1 + len(state.shown_classes) + n_facts + 1 + len(state.health) + 1
     n_blank = len(blocks) + 1
     spaced = n_rows + n_blank < height  # a full screen would scroll, and flicker
     return Panel(
@@ -126,6 +127,7 @@ def facts(state: TerminalState, ascii_only: bool = False) -> Table:
         ("age", age_words(state)),
         ("latency", latency_words(state.latency)),
         ("notes", note_words(state)),
+        *((("record", state.recording),) if state.recording else ()),
     ):
         table.add_row(_cut(name, QUIET), _cut(clean(words, ascii_only)))
     return table

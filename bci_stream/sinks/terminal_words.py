@@ -35,6 +35,7 @@ class TerminalState:
 
     ``interval``: the newest window, seconds of session time, None before the first. ``since_s``: time
     since it came. ``coverage``: role to share of good samples. ``marks``: role to ``{flag: channels}``.
+    ``recording``: how it stands, empty where there is none.
     """
 
     mode: str
@@ -48,6 +49,7 @@ class TerminalState:
     marks: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     health: Health = field(default_factory=dict)
     counters: Mapping[str, int] = field(default_factory=dict)
+    recording: str = ""
 
     @property
     def shown_classes(self) -> tuple[str, ...]:
@@ -128,10 +130,11 @@ def latency_words(latency: Latency | None) -> str:
 
 
 def note_words(state: TerminalState) -> str:
-    """The prediction's tags, and how many channels carry which mark."""
+    """The prediction's tags, how many channels carry which mark, and what is wrong with a stream."""
     notes = list(state.prediction.tags) if state.prediction is not None else []
     for role, flags in state.marks.items():
         notes += [f"{role_name(role)} {flag} on {n} ch" for flag, n in flags.items()]
+    notes += [str(figures["note"]) for figures in state.health.values() if figures.get("note")]
     return ", ".join(notes) or "-"
 
 
@@ -152,6 +155,7 @@ def plain_line(state: TerminalState, ascii_only: bool = False) -> str:
         stream_state = str(figures.get("state") or "-")
         if stream_state.casefold() not in ("live", "ok", "-"):
             parts.append(f"{role_name(role)} {stream_state}")
+    parts += [state.recording] if state.recording else []
     parts += [f"{name.removeprefix('n_')} {count}" for name, count in state.counters.items() if count]
     return clean("  |  ".join(parts), ascii_only)
 

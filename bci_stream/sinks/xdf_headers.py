@@ -16,6 +16,8 @@ QUALITY: Final = "Quality"  #: type of the stream of each window's coverage and 
 RECORDER_LOG: Final = "RecorderLog"  #: type of the stream in which the recorder says what it lost
 ENGINE: Final = "Engine"  #: type of the stream that says when the wall clock closed windows
 OWN_TEXT_TYPES: Final = frozenset((DECISIONS, RECORDER_LOG, ENGINE))
+_AS_BOUND: Final = "as bound"
+AS_BOUND: Final = f"<recorded>{_AS_BOUND}</recorded>"  #: in the header of a stream as an engine took it
 
 _UNITS = {EEG: "microvolts", AUDIO: "normalized"}
 _TYPES = {EEG: "EEG", AUDIO: "Audio"}
@@ -63,11 +65,13 @@ def as_bound(info: StreamInfo, spec: StreamSpec) -> RecordedStream:
     before = SubElement(desc, "bci_stream")
     _set(
         before,
-        recorded="as bound",
+        recorded=_AS_BOUND,
         channel_count=str(info.n_channels),
         channel_format=info.dtype,
         nominal_srate=repr(info.sfreq),
     )
+    if spec.rail_uv is not None:  # so that a replay marks the very same samples
+        _set(before, rail_uv=f"{spec.rail_uv[0]!r} {spec.rail_uv[1]!r}")
     _set(
         root, channel_count=str(len(spec.ch_names)), channel_format="float32", nominal_srate=_rate(spec.sfreq)
     )

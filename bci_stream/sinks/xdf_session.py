@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final, Protocol
 
 import numpy as np
 
-from bci_stream.messages import Event, Flag, Marker, Prediction, Window
+from bci_stream.messages import Chunk, Event, Flag, Marker, Prediction, Window
 from bci_stream.sinks.jsonl import prediction_record
 from bci_stream.sinks.xdf import XdfRecorder
 from bci_stream.sinks.xdf_headers import DECISIONS, ENGINE, PROBABILITIES, QUALITY
@@ -37,18 +38,33 @@ class RecordedSource:
     """A live source whose every event goes to a recorder on its way to the engine.
 
     It does not wait for the disk. Other attributes are those of the source within.
+
+    ``max_samples``: by stream, the most samples of a chunk; a longer one is cut, for the engine and for the
+    recorder alike. A replay reads a second at a time, and which windows count as late depends on that.
     """
 
-    def __init__(self, source: EventSource, recorder: XdfRecorder) -> None:
+    def __init__(
+        self, source: EventSource, recorder: XdfRecorder, max_samples: Mapping[str, int] | None = None
+    ) -> None:
         self._source = source
         self._recorder = recorder
+        self._max_samples = dict(max_samples or {})
 
     def read(self, missing_s: Mapping[str, float], timeout_s: float = 0.1) -> list[Event]:
         """The source's events."""
-        events = self._source.read(missing_s, timeout_s)
+        events = [piece for event in self._source.read(missing_s, timeout_s) for piece in self._cut(event)]
         for event in events:
             self._recorder.event(event)
         return events
+
+    def _cut(self, event: Event) -> Iterator[Event]:
+        most = self._max_samples.get(event.stream)
+        if not isinstance(event, Chunk) or most is None or len(event.timestamps) <= most:
+            yield event
+            return
+        for at in range(0, len(event.timestamps), most):
+            piece = slice(at, at + most)
+            yield replace(event, timestamps=event.timestamps[piece], data=event.data[piece])
 
     def close(self) -> None:
         """Close the source; the recorder is its owner's to close, after the last prediction."""

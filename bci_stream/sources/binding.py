@@ -13,18 +13,23 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bci_stream.errors import ConfigError, StreamFormatError
+from bci_stream.devices import DeviceProfile, Match
+from bci_stream.errors import StreamFormatError
 from bci_stream.messages import AUDIO, EEG, FloatArray, StreamInfo, StreamSpec
-from bci_stream.sources.metadata import is_parked, normalise_label, unit_to_uv
+from bci_stream.sources.columns import name_columns, pick_columns, scale_columns
+from bci_stream.sources.metadata import is_recorded_bound, recorded_rails
 from bci_stream.sources.selection import (
     MARKERS,
     describe_stream,
     describe_streams,
     find_stream,
+    looks_like,
     looks_like_audio,
     looks_like_eeg,
     looks_like_markers,
 )
+
+_RAIL_HAIR = 1e-4  # of the span: under one step of a 12-bit converter
 
 __all__ = [
     "MARKERS",
@@ -34,6 +39,7 @@ __all__ = [
     "describe_stream",
     "describe_streams",
     "find_stream",
+    "looks_like",
     "looks_like_audio",
     "looks_like_eeg",
     "looks_like_markers",
@@ -46,7 +52,10 @@ class Binding:
 
     ``picks``: (n_picks,) columns of the stream. ``scale``: (n_picks,) float64, to µV or to [-1, 1].
     ``ch_names``: names of what is delivered. ``mono``: the picked columns are averaged into one.
-    ``sfreq``: Hz. ``notes``: what was assumed or left out, in plain words.
+    ``average``: the mean of the picked columns is subtracted from each. ``sfreq``: Hz. ``notes``: what was
+    assumed or left out, in plain words. ``profile``: of the device, where it is known. ``rail_uv``: the
+    converter's (low, high), where they are known. ``unit_checked``: the unit is the user's own word, or was
+    judged before.
     """
 
     role: str
@@ -56,12 +65,16 @@ class Binding:
     scale: NDArray[np.float64]
     sfreq: float
     mono: bool = False
+    average: bool = False
     notes: tuple[str, ...] = ()
+    profile: DeviceProfile | None = None
+    rail_uv: tuple[float, float] | None = None
+    unit_checked: bool = False
 
     @property
     def spec(self) -> StreamSpec:
         """What this stream delivers to the core."""
-        return StreamSpec(self.role, self.ch_names, self.sfreq)
+        return StreamSpec(self.role, self.ch_names, self.sfreq, self.rail_uv)
 
     def convert(self, raw: NDArray[Any]) -> FloatArray:
         """(n, info.n_channels) as recorded -> (n, len(ch_names)) float32, C-contiguous; a copy always.
@@ -80,7 +93,18 @@ class Binding:
             if self.mono:
                 return self._mixed(raw)
             scaled = raw[:, self.picks] if np.all(self.scale == 1.0) else raw[:, self.picks] * self.scale
+            if self.average:
+                scaled = scaled - self._mean(scaled)
             return np.ascontiguousarray(scaled, dtype=np.float32)
+
+    def _mean(self, scaled: NDArray[Any]) -> NDArray[np.float64]:
+        """(n, 1): the mean over the columns that are numbers. Column by column, as in :meth:`_mixed`."""
+        total, n_finite = np.zeros(len(scaled)), np.zeros(len(scaled))
+        for column in range(scaled.shape[1]):
+            good = np.isfinite(scaled[:, column])
+            total += np.where(good, scaled[:, column], 0.0)
+            n_finite += good
+        return (total / np.maximum(n_finite, 1.0))[:, np.newaxis]
 
     def _mixed(self, raw: NDArray[Any]) -> FloatArray:
         # Column by column: the order of a numpy sum may depend on the shape, and with it the last bit.
@@ -97,6 +121,7 @@ def bind_eeg(
     pick: Sequence[str] | None = None,
     unit: str | None = None,
     sfreq: float | None = None,
+    match: Match | None = None,
 ) -> Binding:
     """Bind a stream as EEG.
 
@@ -106,16 +131,23 @@ def bind_eeg(
         pick: electrodes wanted, in this order; None: all but counters, triggers, motion and AUX.
         unit: the unit its samples really have, where the header is silent or wrong.
         sfreq: its rate (Hz), where the header says 0 or is wrong.
+        match: the profile of its device, which helps where the header is silent or wrong.
 
     Raises:
         ConfigError: ``channels`` of another count, a name twice, or an unknown ``unit``.
         StreamFormatError: strings, no rate, no EEG-like channel, or a picked electrode is absent.
     """
     rate = _rate(info, EEG, sfreq)
-    notes: list[str] = []
-    names = _names(info, channels, notes)
-    picks = _picked(info, names, pick) if pick else _unparked(info, names, notes)
-    scale = _scale_to_uv(info, picks, unit, notes)
+    profile = match.profile if match is not None else None
+    notes = [_recognised(info, match, rate)] if match is not None else []
+    names = name_columns(info, channels, profile, notes)
+    picks = pick_columns(info, names, pick, profile, notes)
+    scale = scale_columns(info, picks, unit, profile, notes)
+    average = profile is not None and profile.rereference == "average" and len(picks) > 1
+    if average:
+        notes.append(
+            f"sends potentials without a reference: the mean of its {len(picks)} electrodes is subtracted"
+        )
     return Binding(
         role=EEG,
         info=info,
@@ -123,12 +155,18 @@ def bind_eeg(
         ch_names=tuple(names[column] for column in picks),
         scale=_frozen(scale, np.float64),
         sfreq=rate,
+        average=average,
         notes=tuple(notes),
+        profile=profile,
+        rail_uv=_rails(profile, scale) if profile is not None else recorded_rails(info),
+        unit_checked=unit is not None or is_recorded_bound(info),
     )
 
 
-def bind_audio(info: StreamInfo, sfreq: float | None = None) -> Binding:
+def bind_audio(info: StreamInfo, sfreq: float | None = None, match: Match | None = None) -> Binding:
     """Bind a stream as mono audio: integers by their full scale, floats as they are, channels averaged.
+
+    ``match``: the profile of its program, for what there is to say of it.
 
     Raises:
         StreamFormatError: strings, or no rate in the header and none given.
@@ -136,7 +174,12 @@ def bind_audio(info: StreamInfo, sfreq: float | None = None) -> Binding:
     rate = _rate(info, AUDIO, sfreq)
     bits = {"int8": 8, "int16": 16, "int32": 32, "int64": 64}.get(info.dtype)
     full_scale = 2.0 ** (bits - 1) if bits else 1.0
-    notes = (f"{info.n_channels} audio channels are averaged into one",) if info.n_channels > 1 else ()
+    profile = match.profile if match is not None else None
+    notes: tuple[str, ...] = ()
+    if info.n_channels > 1:
+        notes = (f"{info.n_channels} audio channels are averaged into one",)
+    if profile is not None and profile.note is not None:
+        notes += (f"{info.name!r} is {profile.label}: {profile.note}",)
     return Binding(
         role=AUDIO,
         info=info,
@@ -146,6 +189,7 @@ def bind_audio(info: StreamInfo, sfreq: float | None = None) -> Binding:
         sfreq=rate,
         mono=True,
         notes=notes,
+        profile=profile,
     )
 
 
@@ -167,77 +211,25 @@ def _rate(info: StreamInfo, role: str, sfreq: float | None) -> float:
     return rate
 
 
-def _names(info: StreamInfo, channels: Sequence[str] | None, notes: list[str]) -> tuple[str, ...]:
-    """One name per column of the stream: the user's, the header's, or ch1, ch2, …"""
-    generic = tuple(f"ch{column + 1}" for column in range(info.n_channels))
-    if channels is not None:
-        return _user_names(info, channels)
-    if not info.ch_names:
-        notes.append("stream names no channels: called ch1, ch2, … in order")
-        return generic
-    names = tuple(
-        normalise_label(label) or spare for label, spare in zip(info.ch_names, generic, strict=True)
-    )
-    if len(set(names)) < len(names):
-        notes.append("stream gives one name to several channels: called ch1, ch2, … in order")
-        return generic
-    return names
+def _recognised(info: StreamInfo, match: Match, rate: float) -> str:
+    """Which device it is, by what, and what there is to say of it."""
+    profile = match.profile
+    doubts = [] if profile.verified else ["this profile was not verified on a device"]
+    if profile.role != EEG:
+        doubts.append("which is no EEG by its profile")
+    if not profile.has_rate(info.sfreq or rate):
+        usual = " or ".join(f"{known:g}" for known in profile.sfreq)
+        said = f"declares {info.sfreq:g}" if info.sfreq else f"runs at {rate:g}"
+        doubts.append(f"it {said} Hz, the device has {usual} Hz")
+    reference = [f"reference {profile.reference}"] if profile.reference else []
+    more = "; ".join([*reference, *([profile.note] if profile.note else []), *doubts])
+    return f"{info.name!r} is taken as {profile.label} ({match.words})" + (f": {more}" if more else "")
 
 
-def _user_names(info: StreamInfo, channels: Sequence[str]) -> tuple[str, ...]:
-    if len(channels) != info.n_channels:
-        raise ConfigError(
-            f"{len(channels)} channel names were given, stream {info.name!r} has {info.n_channels} channels: "
-            "name every one in order"
-        )
-    names = tuple(normalise_label(name) for name in channels)
-    if twice := sorted({name for name in names if names.count(name) > 1}):
-        raise ConfigError(f"channel names given twice: {', '.join(twice)}")
-    return names
-
-
-def _picked(info: StreamInfo, names: tuple[str, ...], pick: Sequence[str]) -> list[int]:
-    wanted = [normalise_label(name) for name in pick]
-    if absent := [name for name in wanted if name not in names]:
-        raise StreamFormatError(
-            f"stream {info.name!r} has no channel {', '.join(absent)}; it has {', '.join(names)}"
-        )
-    if len(set(wanted)) < len(wanted):
-        raise ConfigError(f"a channel is picked twice in {', '.join(wanted)}")
-    return [names.index(name) for name in wanted]
-
-
-def _unparked(info: StreamInfo, names: tuple[str, ...], notes: list[str]) -> list[int]:
-    types = info.ch_types or ("",) * info.n_channels
-    labels = info.ch_names or names  # a header's own words tell more than the generic names
-    parked = [
-        is_parked(name, of) or is_parked(label) for name, label, of in zip(names, labels, types, strict=True)
-    ]
-    if aside := [name for name, away in zip(names, parked, strict=True) if away]:
-        notes.append(f"left out, no EEG: {', '.join(aside)}")
-    if all(parked):
-        raise StreamFormatError(
-            f"stream {info.name!r} has no EEG-like channels, only {', '.join(names)}: "
-            "pick some by name if they are EEG"
-        )
-    return [column for column, away in enumerate(parked) if not away]
-
-
-def _scale_to_uv(info: StreamInfo, picks: list[int], unit: str | None, notes: list[str]) -> list[float]:
-    if unit is not None:
-        factor = unit_to_uv(unit)
-        if factor is None:
-            raise ConfigError(f"unknown unit {unit!r}: give V, mV, uV or nV")
-        return [factor] * len(picks)
-    units = [info.ch_units[column] if info.ch_units else "" for column in picks]
-    factors = [unit_to_uv(word) for word in units]
-    if unknown := sorted({word for word, factor in zip(units, factors, strict=True) if factor is None}):
-        notes.append(_assumed(info, [word for word in unknown if word]))
-    return [1.0 if factor is None else factor for factor in factors]
-
-
-def _assumed(info: StreamInfo, unknown: list[str]) -> str:
-    said = f"stream declares the unit {', '.join(unknown)}" if unknown else "stream declares no unit"
-    if info.dtype.startswith("int"):
-        return f"{said}: raw {info.dtype} counts taken as µV"
-    return f"{said}: taken as µV"
+def _rails(profile: DeviceProfile, scale: Sequence[float]) -> tuple[float, float] | None:
+    """Where its converter ends, µV, a hair inside; unknown when the samples were not in µV after all."""
+    if profile.clip_uv is None or profile.rereference is not None or any(factor != 1.0 for factor in scale):
+        return None
+    low, high = profile.clip_uv
+    inside = _RAIL_HAIR * (high - low)
+    return low + inside, high - inside

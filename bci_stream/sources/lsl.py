@@ -84,6 +84,9 @@ class LslSource:
 
         Returns events in the order of each stream: clock offsets before the samples that follow them.
         A stream that is stalled or lost is not waited for. After :meth:`close`: nothing.
+
+        Raises:
+            StreamFormatError: the first seconds of the EEG cannot be in the unit that it was taken for.
         """
         pacer = self._pacer(missing_s)
         if pacer is None:

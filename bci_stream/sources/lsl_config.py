@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import re
+import secrets
 from typing import Final, Literal, get_args
 
 from bci_stream.errors import ConfigError
 
 Scope = Literal["machine", "link", "site", "organization", "global"]
+
+#: An id that ends so moves the session to ports of its own.
+_OWN_PORTS: Final = re.compile(r"\.p([1-5][0-9]{4})$")
+_FIRST_PORT: Final = 17_000
+_N_OWN: Final = 40
+_N_RANGES: Final = 350  # below the ports that the system gives out
+_N_PORTS: Final = 256  # for a session without such an id
 
 #: liblsl's file format knows no quoting, so an id may hold nothing that could end a line or a value.
 _SESSION_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
@@ -34,6 +42,21 @@ def lsl_config_text(session_id: str, scope: Scope = "machine") -> str:
         )
     if scope not in get_args(Scope):
         raise ConfigError(f"the LSL scope must be one of {', '.join(get_args(Scope))}; got {scope!r}")
-    # Multicast alone does not reach every outlet of a machine from an older liblsl; a direct question does.
-    peers = "KnownPeers = {127.0.0.1}\n" if scope == "machine" else ""
-    return f"[lab]\n{peers}SessionID = {session_id}\n[multicast]\nResolveScope = {scope}\n[log]\nlevel = -3\n"
+    # Multicast alone does not reach every outlet of a machine; a direct question does, on the ports that are
+    # asked. liblsl asks 32, and an outlet beyond them, on a machine with many streams, would never be found.
+    here = scope == "machine"
+    peers = "KnownPeers = {127.0.0.1}\n" if here else ""
+    lab = f"[lab]\n{peers}SessionID = {session_id}\n"
+    ports = f"[ports]\n{_ports(session_id)}" if here else ""
+    return f"{lab}{ports}[multicast]\nResolveScope = {scope}\n[log]\nlevel = -3\n"
+
+
+def _ports(session_id: str) -> str:
+    own = _OWN_PORTS.search(session_id)
+    return f"BasePort = {own[1]}\nPortRange = {_N_OWN}\n" if own else f"PortRange = {_N_PORTS}\n"
+
+
+def private_session(name: str) -> str:
+    """A new session id, with ports of its own, for streams of this computer that nobody else is to meet."""
+    base_port = _FIRST_PORT + _N_OWN * secrets.randbelow(_N_RANGES)
+    return f"{name}-{secrets.token_hex(6)}.p{base_port}"

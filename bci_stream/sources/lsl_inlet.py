@@ -12,6 +12,8 @@ import threading
 from dataclasses import dataclass
 from typing import Final, Literal
 
+import numpy as np
+
 from bci_stream.errors import StreamFormatError, StreamLostError
 from bci_stream.messages import Chunk, Event, Marker
 from bci_stream.sources.binding import MARKERS, Binding
@@ -19,6 +21,7 @@ from bci_stream.sources.lsl_connection import Connection
 from bci_stream.sources.lsl_discovery import Announcements
 from bci_stream.sources.lsl_identity import differences, match, refusal
 from bci_stream.sources.lsl_link import Link, local_clock
+from bci_stream.sources.unit_guard import UnitGuard
 
 State = Literal["live", "stalled", "lost", "refused"]
 
@@ -28,6 +31,7 @@ _SEARCH_AFTER_S: Final = 3.0  # a silent stream may have been restarted behind a
 _MIN_PERIODS: Final = 3.0  # a slow stream is not stalled between two of its samples
 _MAX_PULLS: Final = 64  # per drain: a backlog must not starve the other streams
 _MAX_MISSING_S: Final = 1.0  # what a link pulls at once
+_UNIX_NOTE: Final = "{!r} is stamped with the Unix clock: put on the local clock as this computer tells it"
 _FUZZ_SAMPLES: Final = 1e-3  # so that 0.1 s at 500 Hz is 50 samples and not 51
 
 
@@ -60,6 +64,7 @@ class BoundInlet:
     def __init__(self, binding: Binding, link: Link, stall_s: float, returned: threading.Event) -> None:
         self.binding = binding
         self.failure: StreamLostError | None = None
+        self._guard = UnitGuard(binding)
         self._stall_s = max(stall_s, _MIN_PERIODS / binding.sfreq) if binding.sfreq else math.inf
         self._returned = returned
         self._lock = threading.Lock()  # for adopting and ending; each is a matter of microseconds
@@ -117,7 +122,13 @@ class BoundInlet:
             return "lost", f"{self.binding.info.name!r} is gone; looking for it"
         if (silent_s := self.silent_s) > self._stall_s:
             return "stalled", f"{self.binding.info.name!r} has sent nothing for {silent_s:.1f} s"
-        return "live", ""
+        return "live", _UNIX_NOTE.format(self.binding.info.name) if connection.is_unix else ""
+
+    @property
+    def is_unix(self) -> bool:
+        """Whether its samples are stamped with the Unix clock."""
+        connection = self._connection
+        return connection is not None and connection.is_unix
 
     # -- the reader -----------------------------------------------------------------------------------
 
@@ -143,7 +154,7 @@ class BoundInlet:
         return max(1, math.ceil(min(missing_s, _MAX_MISSING_S) * self.binding.sfreq - _FUZZ_SAMPLES))
 
     def pull(self, n_samples: int, timeout_s: float) -> list[Event]:
-        """Wait for ``n_samples`` or the time-out."""
+        """Wait for ``n_samples`` or the time-out. Raises StreamFormatError for EEG that cannot be in µV."""
         connection = self._adopt()
         return [] if connection is None else self._pull(connection, n_samples, timeout_s)
 
@@ -180,12 +191,17 @@ class BoundInlet:
         link, role = connection.link, self.binding.role
         samples: list[Event] = []
         if role == MARKERS:
-            samples += [Marker(role, stamp, label) for stamp, label in link.pull_labels(n_max)]
+            labels = link.pull_labels(n_max)
+            connection.judge_clock(np.array([stamp for stamp, _ in labels]))
+            samples += [Marker(role, stamp, label) for stamp, label in labels]
         else:
             data, stamps = link.pull(n_max, timeout_s)
             arrival_s = local_clock()
             if len(stamps):
-                samples.append(Chunk(role, stamps.copy(), self.binding.convert(data), arrival_s))
+                connection.judge_clock(stamps)
+                values = self.binding.convert(data)
+                self._guard.look(values)
+                samples.append(Chunk(role, stamps.copy(), values, arrival_s))
         if samples:
             self._last_arrival_s = local_clock()
         if link.lost:

@@ -8,6 +8,7 @@ from typing import Final
 
 import numpy as np
 
+from bci_stream.devices import NO_DEVICES, Catalogue, Match
 from bci_stream.errors import AmbiguousStreamError, ConfigError, StreamFormatError, StreamNotFoundError
 from bci_stream.messages import AUDIO, EEG, StreamInfo
 from bci_stream.sources.binding import MARKERS, Binding, bind_audio, bind_eeg, find_stream
@@ -27,6 +28,7 @@ class LslRequest:
         query: which one, as :func:`bci_stream.sources.selection.find_stream` takes it.
         required: whether to fail without it.
         channels, pick, unit: for EEG, as :func:`bci_stream.sources.binding.bind_eeg` takes them.
+        catalogue: profiles by which streams are recognised and bound.
     """
 
     role: str
@@ -35,6 +37,7 @@ class LslRequest:
     channels: tuple[str, ...] | None = None
     pick: tuple[str, ...] | None = None
     unit: str | None = None
+    catalogue: Catalogue = NO_DEVICES
 
 
 def check_requests(requests: Sequence[LslRequest]) -> None:
@@ -54,7 +57,7 @@ def find_requested(request: LslRequest, survey: Survey, settled: bool, final: bo
     Several that fit are an error once everybody had time to answer, a missing one when time is up.
     """
     try:
-        return find_stream(survey.streams, request.role, request.query)
+        return find_stream(survey.streams, request.role, request.query, request.catalogue)
     except StreamNotFoundError as error:
         if final and request.required:
             raise StreamNotFoundError(f"{error}{and_refused(survey.refused)}") from None
@@ -73,31 +76,43 @@ def bind_requested(request: LslRequest, info: StreamInfo, directory: Directory) 
     """
     if request.role == MARKERS:
         return _bind_markers(info)
-    rate_hz, notes = _rate(request.role, info, directory)
+    match = request.catalogue.binding_match(info) if request.role == EEG else request.catalogue.match(info)
+    rate_hz, notes = _rate(request.role, info, directory, match)
     if request.role == AUDIO:
-        binding = bind_audio(info, rate_hz)
+        binding = bind_audio(info, rate_hz, match)
     else:
         binding = bind_eeg(
-            info, channels=request.channels, pick=request.pick, unit=request.unit, sfreq=rate_hz
+            info,
+            channels=request.channels,
+            pick=request.pick,
+            unit=request.unit,
+            sfreq=rate_hz,
+            match=match,
         )
     return replace(binding, notes=binding.notes + notes)
 
 
-def _rate(role: str, info: StreamInfo, directory: Directory) -> tuple[float | None, tuple[str, ...]]:
-    """The rate (Hz) of a stream that declares none, measured; None where the header's serves."""
-    if info.sfreq or info.dtype == "string":
+def _rate(
+    role: str, info: StreamInfo, directory: Directory, match: Match | None
+) -> tuple[float | None, tuple[str, ...]]:
+    """The rate (Hz), measured where a stream declares none or not its device's; None: the header's serves."""
+    believed = info.sfreq and (match is None or match.profile.has_rate(info.sfreq))
+    if believed or info.dtype == "string":
         return None, ()
     link = directory.link(info)
     link.subscribe()
     seen = measure_link(link, info, _MEASURE_S)
-    if not seen.regular:
+    if not seen.regular and not info.sfreq:
         raise StreamFormatError(
             f"stream {info.name!r} declares no sampling rate and sent {seen.n_samples} samples in "
             f"{_MEASURE_S:g} s with {seen.jitter_ms:.0f} ms of jitter, too irregular to serve as {role}: "
             "set the rate in its program"
         )
+    said = f"{info.sfreq:g} Hz" if info.sfreq else "no rate"
+    if not seen.regular:
+        return None, (f"stream declares {said}, which could not be measured: taken at its word",)
     rate_hz = usual_rate(seen.sfreq)
-    return rate_hz, (f"stream declares no rate: measured {seen.sfreq:.1f} Hz, taken as {rate_hz:g} Hz",)
+    return rate_hz, (f"stream declares {said}: measured {seen.sfreq:.1f} Hz, taken as {rate_hz:g} Hz",)
 
 
 def _bind_markers(info: StreamInfo) -> Binding:

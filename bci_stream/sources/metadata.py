@@ -125,6 +125,33 @@ def _column(channels: list[Element], *tags: str) -> tuple[str, ...]:
     return values if any(values) else ()
 
 
+def channel_texts(info: StreamInfo, tag: str) -> tuple[str, ...]:
+    """What each channel's part of a header says under a tag; nothing where none says anything.
+
+    For what few connectors write; names, units and types are fields of the header already.
+    """
+    try:
+        root = _parse_xml(info.xml, info.key)
+    except StreamFormatError:
+        return ()
+    return _column(_channel_elements(root, info.n_channels), tag)
+
+
+def is_recorded_bound(info: StreamInfo) -> bool:
+    """Whether we recorded the stream as a session took it: already in µV, its columns chosen."""
+    return "<recorded>as bound</recorded>" in info.xml
+
+
+def recorded_rails(info: StreamInfo) -> tuple[float, float] | None:
+    """The converter's (low, high) in µV that we noted when we recorded the stream as bound."""
+    found = re.search(r"<rail_uv>([^<\s]+) ([^<\s]+)</rail_uv>", info.xml)
+    try:
+        low, high = (float(text) for text in found.groups()) if found else (0.0, 0.0)
+    except ValueError:
+        return None
+    return (low, high) if -math.inf < low < high < math.inf else None
+
+
 _UNITS_UV = {
     **dict.fromkeys(("v", "volt", "volts"), 1e6),
     **dict.fromkeys(("mv", "millivolt", "millivolts"), 1e3),

@@ -18,8 +18,8 @@ from bci_stream.errors import ConfigError, StreamFormatError
 from bci_stream.messages import ClockOffset, TimeArray
 from bci_stream.sources.binding import Binding, bind_eeg
 from bci_stream.sources.metadata import is_electrode
+from bci_stream.sources.recordings import Recording
 from bci_stream.sources.selection import looks_like_markers
-from bci_stream.sources.xdf_recording import XdfRecording
 from bci_stream.timeline.clock import ClockTrack, Piece
 from bci_stream.timeline.stamps import Dejitter
 
@@ -50,7 +50,7 @@ class PlacedStream:
 
 
 def to_raw(
-    recording: XdfRecording,
+    recording: Recording,
     stream: str | Binding,
     *,
     markers: Sequence[str] | None = None,
@@ -78,13 +78,14 @@ def to_raw(
     data[:, placed.rows] = np.where(sound, placed.values, 0.0).T * _V_PER_UV
     raw = mne.io.RawArray(data, info, verbose="error")
     if montage is not None:
-        _set_montage(raw, montage)
+        place_electrodes(raw, montage)
+    raw.info["description"] = f"local time of the first sample: {placed.times[0]:.6f} s"
     spans = [(BAD_GAP, row, n) for row, n in placed.gaps] + _nan_spans(placed.rows, sound)
     raw.set_annotations(_annotations(spans, marker_times(recording, markers), placed, binding.sfreq))
     return raw
 
 
-def place(recording: XdfRecording, binding: Binding) -> PlacedStream:
+def place(recording: Recording, binding: Binding) -> PlacedStream:
     """Put a regular stream on the local clock and find its gaps; raises as :func:`to_raw` does."""
     key, name = binding.info.key, binding.info.name
     dejitter, filling = Dejitter(binding.sfreq), _Filling(binding.sfreq)
@@ -135,7 +136,7 @@ class _Filling:
         self._next_row, self._last_s = int(rows[-1]) + 1, float(times[-1])
 
 
-def marker_times(recording: XdfRecording, keys: Sequence[str] | None = None) -> list[tuple[float, str]]:
+def marker_times(recording: Recording, keys: Sequence[str] | None = None) -> list[tuple[float, str]]:
     """(local time, label) of every marker, in order of time; see :func:`to_raw` for ``keys``."""
     found: list[tuple[float, str]] = []
     for info in recording.streams:
@@ -160,14 +161,14 @@ def _is_marker_stream(kind: str, looks: bool) -> bool:
     return looks and kind not in OWN_TYPES
 
 
-def _bound(recording: XdfRecording, key: str) -> Binding:
+def _bound(recording: Recording, key: str) -> Binding:
     recording.summary(key)  # there, or an error that lists what is
     (info,) = [info for info in recording.streams if info.key == key]
     return bind_eeg(info, sfreq=info.sfreq or recording.measure_sfreq(key))
 
 
 def _local_pieces(
-    recording: XdfRecording, key: str, binding: Binding, step_s: float
+    recording: Recording, key: str, binding: Binding, step_s: float
 ) -> Iterator[tuple[TimeArray, NDArray[np.float32]]]:
     clock = _clock(recording, key, step_s)
     for item in recording.blocks({key: max(1, int(binding.sfreq))}):
@@ -178,7 +179,7 @@ def _local_pieces(
     yield from clock.flush()
 
 
-def _clock(recording: XdfRecording, key: str, step_s: float) -> ClockTrack:
+def _clock(recording: Recording, key: str, step_s: float) -> ClockTrack:
     """A clock that places the first samples too, where the file has them before its first offset."""
     clock = ClockTrack(step_s)
     remote_s, offset_s = recording.clock_offsets(key)
@@ -189,7 +190,7 @@ def _clock(recording: XdfRecording, key: str, step_s: float) -> ClockTrack:
     return clock
 
 
-def _markers_of(recording: XdfRecording, key: str) -> Iterator[tuple[float, str]]:
+def _markers_of(recording: Recording, key: str) -> Iterator[tuple[float, str]]:
     if not recording.summary(key).n_samples:
         return
     clock = _clock(recording, key, np.inf)
@@ -208,7 +209,8 @@ def _markers_of(recording: XdfRecording, key: str) -> Iterator[tuple[float, str]
             yield t, labels[int(number)]
 
 
-def _set_montage(raw: mne.io.Raw, name: str) -> None:
+def place_electrodes(raw: mne.io.Raw, name: str) -> None:
+    """Give electrodes their places, by ``10-05`` or a montage of MNE's; ConfigError for an unknown one."""
     mne = import_mne()
     known = mne.channels.get_builtin_montages()
     names = _MONTAGES if name == "10-05" else (name,)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from bci_stream.devices import NO_DEVICES, Catalogue
 from bci_stream.errors import AmbiguousStreamError, ConfigError, StreamNotFoundError
 from bci_stream.messages import AUDIO, EEG, StreamInfo
 from bci_stream.sources.metadata import is_electrode, is_parked
@@ -51,6 +52,12 @@ _LOOKS: dict[str, Callable[[StreamInfo], bool]] = {
 }
 
 
+def looks_like(info: StreamInfo, role: str, catalogue: Catalogue = NO_DEVICES) -> bool:
+    """Whether a stream can play a role: by its device's profile where that is known, else by its header."""
+    match = catalogue.match(info)
+    return match.profile.role == role if match is not None else _LOOKS[role](info)
+
+
 def describe_stream(info: StreamInfo) -> str:
     """A stream in a few words: what tells it from the others in a list."""
     rate = f"{info.sfreq:g} Hz" if info.sfreq else "irregular"
@@ -60,7 +67,12 @@ def describe_stream(info: StreamInfo) -> str:
     return f"{info.name!r} ({', '.join(parts)})"
 
 
-def find_stream(infos: Sequence[StreamInfo], role: str, query: str | None = None) -> StreamInfo:
+def find_stream(
+    infos: Sequence[StreamInfo],
+    role: str,
+    query: str | None = None,
+    catalogue: Catalogue = NO_DEVICES,
+) -> StreamInfo:
     """The one stream for a role.
 
     Args:
@@ -68,6 +80,7 @@ def find_stream(infos: Sequence[StreamInfo], role: str, query: str | None = None
         role: ``eeg``, ``audio`` or ``markers``; it decides between streams that answer a query alike.
         query: a name, source_id, uid, key or type, or ``key=value`` pairs joined by commas (name, type,
             source_id, hostname, uid, key). None: the only stream that looks like the role.
+        catalogue: profiles to recognise streams by; of the EEG streams, one of the device that was asked for.
 
     Raises:
         StreamNotFoundError: nothing fits; the text lists what is there.
@@ -78,7 +91,9 @@ def find_stream(infos: Sequence[StreamInfo], role: str, query: str | None = None
         raise ConfigError(f"no stream role {role!r}: choose from {', '.join(_LOOKS)}")
     asked = f"{role} stream" + (f" matching {query!r}" if query else "")
     found = list(infos) if not query else _matching(infos, query)
-    alike = [info for info in found if _LOOKS[role](info)]
+    alike = [info for info in found if looks_like(info, role, catalogue)]
+    if role == EEG and (asked_for := [info for info in alike if catalogue.is_forced(info)]):
+        alike = asked_for
     found = alike if alike or not query else found
     if not found:
         raise StreamNotFoundError(f"no {asked}; found {describe_streams(infos)}")

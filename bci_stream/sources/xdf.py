@@ -15,6 +15,8 @@ import numpy as np
 from bci_stream.errors import StreamFormatError
 from bci_stream.messages import Chunk, ClockOffset, Event, Marker, TimeArray
 from bci_stream.sources.binding import MARKERS, Binding
+from bci_stream.sources.recordings import Recording
+from bci_stream.sources.unit_guard import UnitGuard
 from bci_stream.sources.xdf_recording import SampleBlock, StreamSummary, XdfRecording
 
 __all__ = ["StreamSummary", "XdfRecording", "XdfSource"]
@@ -39,6 +41,7 @@ class _Track:
     rebase_s: float = 0.0
     skip_offsets: int = 0
     n_bad_stamps: int = 0
+    guard: UnitGuard | None = None
 
     def offset(self, remote_s: float, offset_s: float) -> ClockOffset:
         return ClockOffset(self.stream, remote_s + self.rebase_s, offset_s + self.shift_s)
@@ -61,7 +64,7 @@ class XdfSource:
 
     def __init__(
         self,
-        recording: XdfRecording,
+        recording: Recording,
         bindings: Mapping[str, Binding],
         markers: Sequence[str] = (),
         *,
@@ -98,7 +101,12 @@ class XdfSource:
         Args:
             t_from_s: leave out samples before this many seconds from the start.
             t_to_s: leave out samples from this many seconds from the start on, and end there.
+
+        Raises:
+            StreamFormatError: the first seconds of the EEG cannot be in the unit that it was taken for.
         """
+        for track in self._tracks.values():
+            track.guard = None if track.binding is None else UnitGuard(track.binding)
         t_from = -np.inf if t_from_s is None else self._t_start + t_from_s
         t_to = np.inf if t_to_s is None else self._t_start + t_to_s
         trimmed = t_from_s is not None or t_to_s is not None
@@ -216,7 +224,10 @@ def _events_of(track: _Track, block: SampleBlock, keep: slice | np.ndarray) -> I
     if not len(timestamps):
         return
     if track.binding is not None and isinstance(block.values, np.ndarray):
-        yield Chunk(track.stream, timestamps, track.binding.convert(block.values[keep]))
+        values = track.binding.convert(block.values[keep])
+        if track.guard is not None:
+            track.guard.look(values)
+        yield Chunk(track.stream, timestamps, values)
         return
     kept = np.arange(len(block.timestamps))[keep]
     for row, timestamp in zip(kept, timestamps, strict=True):

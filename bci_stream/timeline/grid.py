@@ -128,6 +128,11 @@ class GridTrack:
         return self._ring(0).end
 
     @property
+    def capacity(self) -> int:
+        """How many rows are kept."""
+        return self._capacity
+
+    @property
     def in_gap(self) -> bool:
         """Is the next row known to be missing?"""
         return self.started and self._gap_end > self.end

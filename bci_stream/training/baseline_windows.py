@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from bci_stream.training.sessions import UNLABELLED, Part, Session
 
 Ints = NDArray[np.int64]
-_FEWEST_THERE = 0.5  # of a window's tokens, as min_coverage of a contract
+_FEWEST_THERE = 0.5  # of a window's tokens, or of a shorter session's, as training has it
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,4 +81,6 @@ def _ends(session: Session, n_tokens: int) -> list[int]:
 
 
 def _share_there(part: Part, end: int, n_tokens: int) -> float:
-    return float(part.there[max(0, end + 1 - n_tokens) : end + 1].sum()) / n_tokens
+    """Of the tokens that the window could have had: a short utterance is a whole one."""
+    n_possible = min(n_tokens, len(part.there))
+    return float(part.there[max(0, end + 1 - n_tokens) : end + 1].sum()) / n_possible

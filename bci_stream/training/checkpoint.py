@@ -60,4 +60,5 @@ class FileCheckpoint:
             os.replace(temporary, self._path)
         except (OSError, RuntimeError) as error:  # torch wraps a full disk in a RuntimeError
             Path(temporary).unlink(missing_ok=True)
-            raise ResultError(f"cannot write {self._path}: {error}; free space and run it again") from error
+            reason = error.strerror if isinstance(error, OSError) else "it could not be written to its end"
+            raise ResultError(f"cannot write {self._path}: {reason}; free space and run it again") from error

@@ -24,6 +24,9 @@ MARKDOWN_FILE: Final = "evaluation.md"
 HTML_FILE: Final = "evaluation.html"
 JSON_FILE: Final = "evaluation.json"
 _LEAKS: Final = "LEAKS: the network has seen these people or trials: nothing here is a test."
+_SMALL_IS_BETTER: Final = (
+    "A small linear classifier is clearly better than the network: too few people, trials or epochs for it."
+)
 _GENERATED: Final = "Generated data: no claim about people."
 
 
@@ -70,7 +73,16 @@ class Evaluation:
         ]
         for part in (self.controls, self.robustness, self.curve):
             lines += part.lines() if part is not None else []
+            if part is self.controls and self._small_is_better():
+                lines.append(_SMALL_IS_BETTER)
         return [*lines, *self.notes, *([_GENERATED] if self.generated else [])]
+
+    def _small_is_better(self) -> bool:
+        """Whether the control's classifier with true labels is clearly above the model itself."""
+        if self.controls is None:
+            return False
+        mine = next(iter(self.metrics.values()))
+        return bool(self.controls.true_labels.ci.low > mine["accuracy"])
 
 
 def evaluation_figures(found: Evaluation) -> dict[str, Figure]:

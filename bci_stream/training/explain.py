@@ -12,6 +12,7 @@ from bci_stream.model.eeg import EegEncoder
 from bci_stream.model.eeg_fronts import LearnedFront
 from bci_stream.model.fusion import LateFusion
 from bci_stream.model.network import FusionNetwork
+from bci_stream.model.weights import scales_of, spatial_shares
 from bci_stream.training.evaluate import main_pattern
 from bci_stream.training.explain_numbers import (
     Explanation,
@@ -25,7 +26,6 @@ from bci_stream.training.explain_numbers import (
     modality_drops,
     right,
 )
-from bci_stream.training.explain_weights import scales_of, spatial_shares
 from bci_stream.training.inspection import Inspection, inspect_network, join_inspections
 from bci_stream.training.sessions import Session
 

@@ -8,7 +8,7 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 
-from bci_stream.training.explain_weights import lags_s
+from bci_stream.training.explain_lags import lags_s
 from bci_stream.training.inspection import Inspection
 from bci_stream.training.metrics import (
     Floats,

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bci_stream.model.occlusion import BAND, ELECTRODE
 from bci_stream.training.explain_numbers import Effect, Explanation, Lags
 from bci_stream.training.figures import COLOURS, GREY, MARKERS, legend_above, new_figure
-from bci_stream.training.inspection import BAND, ELECTRODE
 from bci_stream.training.metrics import Floats, expected_calibration_error, reliability
 from bci_stream.training.plots import reliability_figure
 from bci_stream.training.topomap import topomap_figure

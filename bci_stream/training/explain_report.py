@@ -9,11 +9,11 @@ from typing import Final
 
 import numpy as np
 
+from bci_stream.model.occlusion import BAND, ELECTRODE
 from bci_stream.training.explain_numbers import Effect, Explanation
 from bci_stream.training.explain_plots import explanation_figures
 from bci_stream.training.figures import as_data_url, as_png
 from bci_stream.training.folders import new_folder
-from bci_stream.training.inspection import BAND, ELECTRODE
 from bci_stream.training.report_page import Page, Section, Table, html_page, markdown
 
 MARKDOWN_FILE: Final = "explanation.md"
@@ -79,8 +79,8 @@ def summary(found: Explanation) -> list[str]:
     if found.accuracy:
         accuracy = next(iter(found.accuracy.values()))
         lines.append(
-            f"{found.n_trials} trials of {found.n_people} people, accuracy {_percent(accuracy)}, "
-            f"intervals over {found.unit}."
+            f"{found.n_trials} trials of {found.n_people} people, a window a second: accuracy "
+            f"{_percent(accuracy)}, intervals over {found.unit}."
         )
     for name, (nats, accuracy) in found.modalities.items():
         lines.append(

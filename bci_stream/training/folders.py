@@ -12,6 +12,20 @@ from pathlib import Path
 from bci_stream.errors import ResultError
 
 
+def refuse_place(path: Path, replaceable: Callable[[Path], bool] | None = None) -> None:
+    """Say now, before hours of work, that :func:`new_folder` would not take this place.
+
+    Raises:
+        ResultError: something else is there, or nothing can be made there.
+    """
+    _refuse_foreign(path, replaceable)
+    there = next(parent for parent in path.absolute().parents if parent.exists())
+    if not there.is_dir():
+        raise ResultError(f"cannot write {path}: {there} is no directory; choose another --out")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise ResultError(f"cannot write {path}: {there} is not yours to write to; choose another --out")
+
+
 @contextmanager
 def new_folder(path: Path, *, replaceable: Callable[[Path], bool] | None = None) -> Iterator[Path]:
     """A temporary sibling to fill; it becomes ``path`` when the block ends, and vanishes if it fails.

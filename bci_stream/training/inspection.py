@@ -18,26 +18,17 @@ from torch import Tensor
 
 from bci_stream.messages import EEG
 from bci_stream.model.eeg import EegEncoder
-from bci_stream.model.eeg_fronts import BANDS, BandPowerFront, LearnedFront
+from bci_stream.model.eeg_fronts import BandPowerFront
 from bci_stream.model.network import FusionNetwork, FusionOutput
+from bci_stream.model.occlusion import Occlusion, occlusions
 from bci_stream.training.batches import Prepared, collate
 from bci_stream.training.evaluate import Tokens, encode_parts, gather_windows, main_pattern, patterns
-from bci_stream.training.explain_weights import lag_shares
+from bci_stream.training.explain_lags import lag_shares
 from bci_stream.training.metrics import Floats, Ints
 from bci_stream.training.sessions import UNLABELLED, Session
 
 STEP_TOKENS: Final = 5  #: a window a second is looked at: neighbours say nearly the same
-ELECTRODE: Final = "electrode"
-BAND: Final = "band"
 _SESSIONS_AT_ONCE = 16
-
-
-class Occlusion(NamedTuple):
-    """What is taken away: columns of the EEG's features. ``kind``: :data:`ELECTRODE` or :data:`BAND`."""
-
-    kind: str
-    name: str
-    columns: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,21 +53,6 @@ class Inspection:
     gate: Floats
     lags: Floats | None
     even: Floats | None
-
-
-def occlusions(network: FusionNetwork, ch_names: Sequence[str]) -> list[Occlusion]:
-    """Every electrode and, where the front end has fixed bands, every band; none without EEG."""
-    if EEG not in network.modalities:
-        return []
-    front = cast(EegEncoder, network.encoders[EEG]).front
-    n = len(ch_names)
-    if isinstance(front, LearnedFront):
-        return [Occlusion(ELECTRODE, name, (i,)) for i, name in enumerate(ch_names)]
-    k = len(BANDS)
-    electrodes = [
-        Occlusion(ELECTRODE, name, tuple(range(i * k, (i + 1) * k))) for i, name in enumerate(ch_names)
-    ]
-    return electrodes + [Occlusion(BAND, name, tuple(range(i, n * k, k))) for i, name in enumerate(BANDS)]
 
 
 def inspect_network(

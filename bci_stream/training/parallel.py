@@ -169,13 +169,17 @@ def _backend(joblib: Any, workers: Workers) -> Iterator[None]:
         with joblib.parallel_config(backend="loky", inner_max_num_threads=torch.get_num_threads()):
             yield
         return
-    with ray_cluster(), joblib.parallel_config(backend="ray"):
+    with ray_cluster() as n_cpus, joblib.parallel_config(backend="ray"):
+        if workers.jobs > n_cpus:
+            raise ConfigError(
+                f"--jobs {workers.jobs}: the Ray cluster has {n_cpus} CPUs; use as many or less"
+            )
         yield
 
 
 @contextmanager
-def ray_cluster() -> Iterator[None]:
-    """Ray as it is already running here or at ``$RAY_ADDRESS``; nothing is ever started.
+def ray_cluster() -> Iterator[int]:
+    """Ray as it is already running here or at ``$RAY_ADDRESS``, and its CPUs; nothing is ever started.
 
     A connection that was there before stays; one that is made here is closed.
 
@@ -197,9 +201,10 @@ def ray_cluster() -> Iterator[None]:
                 "set RAY_ADDRESS, or use --backend local"
             ) from error
     try:
-        registered: Any = register_ray  # it carries no annotations
+        registered: Any = register_ray  # they carry no annotations
+        resources: Any = ray.cluster_resources
         registered()
-        yield
+        yield int(resources().get("CPU", 0))
     finally:
         if ours:
             ray.shutdown()

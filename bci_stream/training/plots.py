@@ -31,6 +31,9 @@ class Epochs(NamedTuple):
     valid_accuracy: Sequence[float]
 
 
+_FEWEST_FOR_A_LINE = 5  # trials of a bin of confidence
+
+
 def confusion_figure(
     confusion: Ints, classes: Sequence[str], *, footnote: str, title: str = "", leaks: bool = False
 ) -> Figure:
@@ -62,9 +65,10 @@ def reliability_figure(
     axes.plot([0, 100], [0, 100], color=GREY, linestyle="--", linewidth=1, label="perfectly calibrated")
     for i, (name, (found, error)) in enumerate(bins.items()):
         some = found.n > 0
+        enough = found.n >= _FEWEST_FOR_A_LINE  # what two trials say is a point, and no course
         axes.plot(
-            100 * found.confidence[some],
-            100 * found.accuracy[some],
+            100 * found.confidence[enough],
+            100 * found.accuracy[enough],
             color=COLOURS[i],
             linewidth=1.2,
             label=f"{name} (ECE {100 * error:.1f} points)",
@@ -161,7 +165,7 @@ def training_figure(
         axes.plot(x, epochs.valid_loss, color=colour, linewidth=1.4, label=name if several else None)
         kept = best[name]
         axes.plot(kept + 1, epochs.valid_loss[kept], color=colour, marker="*", markersize=11)
-    for style, label in ((":", "training"), ("-", "validation people")):
+    for style, label in ((":", "training, with each head's loss"), ("-", "validation people")):
         axes.plot([], [], color=GREY, linestyle=style, label=label)
     axes.plot([], [], color=GREY, linestyle="", marker="*", markersize=10, label="kept")
     axes.set(xlabel="epoch", ylabel="loss (nats)", ylim=(0, None))

@@ -87,6 +87,7 @@ class Preparer:
             raise CorpusError(f"{trial.source}: trial {trial.number} is shorter than {TOKEN_S} s")
         plans = self._plans(trial, signals)
         maker = self._maker(plans)
+        maker.reconnect()  # a trial does not go on where the one before it ended
         hops = [Hop()] * n_hops
         for i, hop in _play(plans, maker, signals, self._contract):
             if i < n_hops:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bci_stream.dsp.montage import position
+from bci_stream.dsp.montage import position, seen_from_above
 from bci_stream.training.figures import halo, new_figure
 from bci_stream.training.metrics import Floats
 
@@ -25,7 +25,7 @@ def topomap_figure(
     """``values`` on a head seen from above, nose up; electrodes without a known position are left out."""
     found = {name: position(name) for name in values}
     placed = {name: at for name, at in found.items() if at is not None}
-    points = np.array([_seen_from_above(at) for at in placed.values()]).reshape(-1, 2)
+    points = np.array([seen_from_above(at) for at in placed.values()]).reshape(-1, 2)
     numbers = np.array([values[name] for name in placed])
     figure, axes = new_figure(5.6, 5.4, footnote, leaks=leaks)
     from matplotlib.colors import Normalize
@@ -54,13 +54,6 @@ def topomap_figure(
     axes.set_title(title, fontsize=11)
     figure.colorbar(dots, ax=axes, label=unit, shrink=0.75)
     return figure
-
-
-def _seen_from_above(at: Floats) -> Floats:
-    """Azimuthal equidistant: the angle from the vertex becomes the radius; 1 is the line Fpz, T7, Oz, T8."""
-    angle = np.arccos(np.clip(at[2], -1, 1))
-    flat = np.hypot(at[0], at[1])
-    return np.asarray(at[:2] / flat * angle / (np.pi / 2) if flat > 1e-9 else np.zeros(2))
 
 
 def _draw_head(axes: Axes, radius: float) -> Patch:

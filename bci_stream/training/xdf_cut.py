@@ -1,18 +1,29 @@
-"""Trials cut out of one marked XDF recording, on the local clock and without gaps."""
+"""Trials cut out of one marked recording, on the local clock and without gaps."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 
+from bci_stream.devices import load_catalogue
 from bci_stream.errors import BciStreamError, ConfigError, CorpusError
 from bci_stream.messages import AUDIO, EEG, Chunk, ClockOffset, FloatArray, Marker, TimeArray
-from bci_stream.sources.binding import MARKERS, Binding, bind_audio, bind_eeg, find_stream, looks_like_markers
-from bci_stream.sources.xdf import XdfRecording, XdfSource
+from bci_stream.sources.binding import (
+    MARKERS,
+    Binding,
+    bind_audio,
+    bind_eeg,
+    find_stream,
+    looks_like_audio,
+    looks_like_eeg,
+    looks_like_markers,
+)
+from bci_stream.sources.recordings import Recording, open_recording
+from bci_stream.sources.xdf import XdfSource
 from bci_stream.timeline.clock import STEP_S, ClockTrack
 from bci_stream.timeline.stamps import Dejitter
 from bci_stream.training.trials import Trial
@@ -28,10 +39,12 @@ class TrialMarks:
     ``prefix``: of the marker that begins a trial; what follows is the label. ``trial_s``: the longest that
     a trial lasts; None: always up to the next marker, and the last trial needs one. ``modalities``: "eeg",
     "audio" or both; a stream of each must be there. ``eeg``, ``audio``, ``markers``: which stream, where
-    more than one would do, as in ``find_stream``.
+    more than one would do, as in ``find_stream``. ``void``: of a marker that takes a trial back, as a
+    calibration sends it: ``void:N:REASON``, N being the trial's number in this file, from 0.
     """
 
     prefix: str = "trial:"
+    void: str = "void:"
     trial_s: float | None = None
     modalities: tuple[str, ...] = (EEG, AUDIO)
     eeg: str | None = None
@@ -50,9 +63,10 @@ class TrialMarks:
 def header(path: Path, marks: TrialMarks) -> tuple[Path, tuple[str, ...], tuple[str, ...]]:
     """The file, its electrodes, and the labels of its trials."""
     try:
-        with XdfRecording.open(path) as recording:
+        with open_recording(path) as recording:
             bindings = _bindings(recording, marks)
-            labels = [label for _, _, label in _spans(_markers(recording, marks), marks, path)]
+            spans = _spans(_markers(recording, marks), marks, path)
+            labels = [label for _, _, label in spans if label is not None]
     except CorpusError:
         raise
     except BciStreamError as error:
@@ -60,16 +74,17 @@ def header(path: Path, marks: TrialMarks) -> tuple[Path, tuple[str, ...], tuple[
     return path, bindings[EEG].ch_names if EEG in bindings else (), tuple(labels)
 
 
-def _bindings(recording: XdfRecording, marks: TrialMarks) -> dict[str, Binding]:
-    bound = {}
+def _bindings(recording: Recording, marks: TrialMarks) -> dict[str, Binding]:
+    bound, catalogue = {}, load_catalogue()  # as a live session would bind them
     if EEG in marks.modalities:
-        bound[EEG] = bind_eeg(find_stream(recording.streams, EEG, marks.eeg))
+        info = find_stream(recording.streams, EEG, marks.eeg, catalogue)
+        bound[EEG] = bind_eeg(info, match=catalogue.match(info))
     if AUDIO in marks.modalities:
-        bound[AUDIO] = bind_audio(find_stream(recording.streams, AUDIO, marks.audio))
+        bound[AUDIO] = bind_audio(find_stream(recording.streams, AUDIO, marks.audio, catalogue))
     return bound
 
 
-def _markers(recording: XdfRecording, marks: TrialMarks) -> list[tuple[float, str]]:
+def _markers(recording: Recording, marks: TrialMarks) -> list[tuple[float, str]]:
     """Local time (s) and text of every marker, in the order of time."""
     if marks.markers is not None:
         keys = [find_stream(recording.streams, MARKERS, marks.markers).key]
@@ -100,9 +115,10 @@ def _texts(pieces: Sequence[tuple[TimeArray, FloatArray]], texts: Sequence[str])
 
 def _spans(
     markers: Sequence[tuple[float, str]], marks: TrialMarks, path: Path
-) -> list[tuple[float, float, str]]:
-    """Start, end (local, s) and label of every trial."""
-    spans = []
+) -> list[tuple[float, float, str | None]]:
+    """Start, end (local, s) and label of every trial; None where it was taken back."""
+    void = {_number(text, marks, path) for _, text in markers if text.startswith(marks.void)}
+    spans: list[tuple[float, float, str | None]] = []
     for i, (begin, text) in enumerate(markers):
         if not text.startswith(marks.prefix):
             continue
@@ -111,6 +127,9 @@ def _spans(
         end = min(longest, next((t for t, _ in markers[i + 1 :] if t > begin), np.inf))
         if not label:
             raise CorpusError(f"{path}: marker {text!r} names no label")
+        if len(spans) in void:
+            spans.append((begin, end, None))
+            continue
         if end == np.inf:
             raise CorpusError(f"{path}: no marker ends the last trial ({text}): mark its end or give trial_s")
         spans.append((begin, end, label))
@@ -118,6 +137,27 @@ def _spans(
         seen = sorted({text for _, text in markers})
         raise CorpusError(f"{path} has no marker {marks.prefix}LABEL; it has {', '.join(seen[:8]) or 'none'}")
     return spans
+
+
+def roles_in(path: Path) -> tuple[str, ...]:
+    """Which of EEG and audio a recording has.
+
+    Raises:
+        CorpusError: it cannot be read.
+    """
+    try:
+        with open_recording(path) as recording:
+            looks = {EEG: looks_like_eeg, AUDIO: looks_like_audio}
+            return tuple(role for role, like in looks.items() if any(map(like, recording.streams)))
+    except BciStreamError as error:
+        raise CorpusError(f"{path}: {error}") from error
+
+
+def _number(text: str, marks: TrialMarks, path: Path) -> int:
+    number = text.removeprefix(marks.void).partition(":")[0]
+    if not number.isdigit():
+        raise CorpusError(f"{path}: marker {text!r} does not say which trial it takes back")
+    return int(number)
 
 
 class _Lane:
@@ -150,14 +190,22 @@ class _Lane:
             self._rows.append(rows[kept])
 
 
-def trials_of(path: Path, person: str, marks: TrialMarks, first: int) -> Iterator[Trial]:
-    """The trials of one recording, numbered from ``first``.
+def trials_of(
+    path: Path,
+    person: str,
+    marks: TrialMarks,
+    first: int,
+    left_out: Callable[[str], None] | None = None,
+) -> Iterator[Trial]:
+    """The trials of one recording, numbered from ``first``; those that were taken back have no number.
+
+    ``left_out``: told of each trial that lacks samples, which is then left out instead of an error.
 
     Raises:
         CorpusError: it cannot be read, a trial has no end, or one lacks samples.
     """
     try:
-        with XdfRecording.open(path) as recording:
+        with open_recording(path) as recording:
             spans = _spans(_markers(recording, marks), marks, path)
             bindings = _bindings(recording, marks)
             lanes = {role: _Lane(binding) for role, binding in bindings.items()}
@@ -169,23 +217,45 @@ def trials_of(path: Path, person: str, marks: TrialMarks, first: int) -> Iterato
     except BciStreamError as error:
         raise CorpusError(f"{path}: {error}") from error
     placed = {role: lane.end() for role, lane in lanes.items()}
-    for number, (begin, end, label) in enumerate(spans, first):
-        cut = {}
-        for role, (times, rows) in placed.items():
-            where = f"{path}, trial {number - first + 1} ({label}), {role}"
-            cut[role] = rows[_inside(times, begin, end, lanes[role].sfreq, where)]
-            if not np.isfinite(cut[role]).all():
-                raise CorpusError(f"{where}: samples that are no finite numbers")
+    rates = {role: lane.sfreq for role, lane in lanes.items()}
+    number = first
+    for place, (begin, end, label) in enumerate(spans, 1):
+        if label is None:
+            continue
+        try:
+            cut = _cut(placed, rates, begin, end, f"{path}, trial {place} ({label})")
+        except CorpusError as error:
+            if left_out is None:
+                raise
+            left_out(str(error))
+            continue
         yield Trial(
             person=person,
             number=number,
             label=label,
             eeg=cut.get(EEG),
-            eeg_sfreq=lanes[EEG].sfreq if EEG in lanes else 0.0,
+            eeg_sfreq=rates.get(EEG, 0.0),
             audio=cut[AUDIO][:, 0] if AUDIO in cut else None,
-            audio_sfreq=lanes[AUDIO].sfreq if AUDIO in lanes else 0.0,
+            audio_sfreq=rates.get(AUDIO, 0.0),
             source=str(path),
         )
+        number += 1
+
+
+def _cut(
+    placed: Mapping[str, tuple[TimeArray, FloatArray]],
+    rates: Mapping[str, float],
+    begin: float,
+    end: float,
+    where: str,
+) -> dict[str, FloatArray]:
+    """Each stream's samples of ``[begin, end)``."""
+    cut = {}
+    for role, (times, rows) in placed.items():
+        cut[role] = rows[_inside(times, begin, end, rates[role], f"{where}, {role}")]
+        if not np.isfinite(cut[role]).all():
+            raise CorpusError(f"{where}, {role}: samples that are no finite numbers")
+    return cut
 
 
 def _inside(times: TimeArray, begin: float, end: float, sfreq: float, where: str) -> slice:

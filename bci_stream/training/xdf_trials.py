@@ -1,4 +1,4 @@
-"""Trials of our own recordings: XDF files in which a marker begins each trial and names its label.
+"""Trials of our own recordings: files in which a marker begins each trial and names its label.
 
 ``trial:anger`` begins a trial of the class anger; the next marker, whatever it says, ends it. Stamps go to
 the local clock by the clock offsets in the file and are smoothed, by the very stages of a live session. A
@@ -13,6 +13,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from bci_stream.errors import CorpusError
+from bci_stream.sources.recordings import SESSION_SUFFIXES, find_sessions
 from bci_stream.training.trials import Trial
 from bci_stream.training.xdf_cut import TrialMarks, header, trials_of
 
@@ -26,8 +27,8 @@ class XdfTrialCorpus:
     """A :class:`~bci_stream.training.trials.Corpus` of marked recordings; one of them in memory at a time.
 
     Args:
-        recordings: each person's files in the order of time; or a folder with one folder of .xdf files a
-            person, or with .xdf files of one person each.
+        recordings: each person's files in the order of time; or a folder with one folder of recordings a
+            person (.xdf, MNE's formats, .csv), or with recordings of one person each.
         marks: how trials are marked. A trial's rates are the nominal ones of its streams.
 
     Raises:
@@ -61,7 +62,7 @@ class XdfTrialCorpus:
     def description(self) -> str:
         """One sentence."""
         n = sum(len(paths) for paths in self._files.values())
-        return f"{n} XDF recordings of {len(self._files)} people, trials marked {self._marks.prefix}LABEL"
+        return f"{n} recordings of {len(self._files)} people, trials marked {self._marks.prefix}LABEL"
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -104,13 +105,14 @@ class XdfTrialCorpus:
 def _found(root: Path) -> dict[str, tuple[Path, ...]]:
     if not root.is_dir():
         raise CorpusError(
-            f"{root} is no folder: give one that holds .xdf files, or a folder of them a person"
+            f"{root} is no folder: give one that holds recordings, or a folder of them a person"
         )
-    folders = {
-        path.name: tuple(sorted(path.glob("*.xdf"))) for path in sorted(root.iterdir()) if path.is_dir()
-    }
+    folders = {path.name: tuple(find_sessions(path)) for path in sorted(root.iterdir()) if path.is_dir()}
     found = {person: paths for person, paths in folders.items() if paths}
-    found |= {path.stem: (path,) for path in sorted(root.glob("*.xdf"))}
+    found |= {path.name.split(".")[0]: (path,) for path in find_sessions(root)}
     if not found:
-        raise CorpusError(f"{root}: looked for .xdf files in it and in its folders, found none")
+        raise CorpusError(
+            f"{root}: looked for recordings in it and in its folders ({', '.join(SESSION_SUFFIXES)}), "
+            "found none"
+        )
     return found

@@ -1,16 +1,13 @@
 """``bci-stream evaluate`` on a run and on its bundle, as a user would."""
 
 import json
-import os
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 import torch
 
 from apps.evaluate import EvaluateOptions, evaluate, run
 from bci_stream.errors import ConfigError
+from bci_stream.training.batches import DrawSettings
 from bci_stream.training.evaluation_report import is_evaluation
 from bci_stream.training.experiment import Machine, run_experiment
 from bci_stream.training.fit import FitSettings
@@ -19,8 +16,7 @@ from bci_stream.training.recipe import Recipe
 from bci_stream.training.results import read_result
 from bci_stream.training.saving import BUNDLE, save_outcome
 from bci_stream.training.splits import make_split
-
-ROOT = Path(__file__).parents[2]
+from tests.apps.command import here
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +42,8 @@ def generated(home):
 @pytest.fixture(scope="module")
 def trained(home, generated):
     torch.set_num_threads(1)
-    recipe = Recipe(window_s=2.0, fit=FitSettings(n_epochs=1, patience=0))
+    draw = DrawSettings(min_steps=5)
+    recipe = Recipe(window_s=2.0, fit=FitSettings(n_epochs=1, patience=0, draw=draw))
     split = make_split("subject-kfold", generated.people, n_folds=3)
     outcome = run_experiment(
         generated, recipe, split, home / "work", machine=Machine(cache=home / "cache"), with_final=True
@@ -67,8 +64,8 @@ def test_a_run_is_scored_as_it_was_when_it_was_trained(trained):
 def test_everything_makes_a_report(trained, home, capsys):
     asked = {"robustness": True, "controls": True, "curve": True, "n_draws": 1, "n_permutations": 20}
     out = home / "report"
-    for _ in range(2):  # the second replaces the first
-        run(EvaluateOptions(trained, out=out, workers=1, as_json=True, **asked))
+    run(EvaluateOptions(trained, out=out, workers=1))
+    run(EvaluateOptions(trained, out=out, workers=1, as_json=True, **asked))  # replaces the first
     assert is_evaluation(out)
     found = json.loads((out / "evaluation.json").read_text())
     assert json.loads(capsys.readouterr().out.splitlines()[-1]) == found
@@ -78,6 +75,7 @@ def test_everything_makes_a_report(trained, home, capsys):
     assert found["controls"]["n_permutations"] == 20
     assert {point["k"] for point in found["curve"]["points"]} == {0, 1}
     text = (out / "evaluation.md").read_text()
+    assert "A small linear classifier is clearly better than the network" in text  # after five steps
     for said in ("test people never seen", "From the trial's number alone", "classifier head", "Robustness"):
         assert said in text
     assert "data:image/png" in (out / "evaluation.html").read_text()
@@ -123,9 +121,10 @@ def test_a_bundle_needs_data(trained):
 
 
 def test_the_command_says_what_is_wrong(trained, tmp_path):
-    command = [sys.executable, "-m", "apps.cli", "evaluate", str(trained / BUNDLE), "--data", "nowhere"]
-    env = os.environ | {"COLUMNS": "200", "NO_COLOR": "1", "PYTHONPATH": str(ROOT)}
-    done = subprocess.run(command, capture_output=True, text=True, env=env, cwd=tmp_path, timeout=100)
-    assert done.returncode == 2
-    assert "there is no such folder" in done.stderr
-    assert "Traceback" not in done.stderr
+    done = here("evaluate", trained / BUNDLE, "--data", "nowhere", cwd=tmp_path)
+    assert done.code == 2
+    assert "there is no such folder" in done.err
+    (tmp_path / "mine").write_text("not a folder")
+    done = here("evaluate", trained / BUNDLE, "--data", "generator", "--out", "mine", cwd=tmp_path)
+    assert done.code == 2
+    assert "mine exists and is no directory" in done.err

@@ -30,6 +30,8 @@ def predicted(path, *options):
         (XDF_DEV / "bciessentials_ssvep_example.xdf", [], ["eeg"]),
         (XDF_DEV / "eeglab_test.xdf", ["--channels", EIGHT], ["eeg"]),
         (XDF_DEV / "magicblink_handSix.xdf", ["--channels", EIGHT], ["eeg"]),
+        (XDF_DEV / "eeglab_test.xdf", [], ["eeg"]),  # by its device's profile, as the next
+        (XDF_DEV / "magicblink_handSix.xdf", [], ["eeg"]),
         (XDF_DEV / "clock_resets.xdf", ["--channels", EIGHT], ["eeg"]),
     ],
 )
@@ -48,17 +50,17 @@ def test_recordings_with_electrodes_or_voice_are_classified(path, options, stood
 
 
 @pytest.mark.parametrize(
-    ("path", "words"),
+    ("path", "options", "words"),
     [
-        (XDF_DEV / "minimal.xdf", "10 Hz"),
-        (XDF_DEV / "empty_streams.xdf", "neither EEG nor audio"),
-        (XDF_DEV / "eeglab_test.xdf", "--channels"),
-        (XDF_DEV / "magicblink_handSix.xdf", "--channels"),
-        (XDF_DEV / "clock_resets.xdf", "--channels"),
+        (XDF_DEV / "minimal.xdf", [], "10 Hz"),
+        (XDF_DEV / "empty_streams.xdf", [], "neither EEG nor audio"),
+        (XDF_DEV / "eeglab_test.xdf", ["--device", "none"], "--channels"),
+        (XDF_DEV / "magicblink_handSix.xdf", ["--device", "none"], "--channels"),
+        (XDF_DEV / "clock_resets.xdf", [], "--channels"),  # called BioSemi, and none by its rate and header
     ],
 )
-def test_recordings_that_do_not_fit_are_refused_with_what_to_do(path, words):
-    result = predicted(path)
+def test_recordings_that_do_not_fit_are_refused_with_what_to_do(path, options, words):
+    result = predicted(path, *options)
     assert result.code == 2
     assert words in result.err
     assert result.out == ""

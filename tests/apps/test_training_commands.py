@@ -4,7 +4,6 @@ import json
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,6 +12,7 @@ from bci_stream.model.bundle import load_bundle
 from bci_stream.training.eav_writer import write_eav
 from bci_stream.training.generator import GeneratorSettings
 from bci_stream.training.results import read_result
+from tests.apps.command import ROOT, here
 from tests.sources.xdf_bytes import (
     channels_xml,
     clock_offset,
@@ -22,13 +22,10 @@ from tests.sources.xdf_bytes import (
     stream_header,
 )
 
-ROOT = Path(__file__).parents[2]
 
-
-def bci(*arguments, env, cwd):
-    command = [sys.executable, "-m", "apps.cli", *map(str, arguments)]
-    env = env | {"COLUMNS": "200", "NO_COLOR": "1", "PYTHONPATH": str(ROOT)}
-    return subprocess.run(command, capture_output=True, text=True, env=env, cwd=cwd, timeout=170, check=False)
+def process(*command, env, cwd):
+    """A command in a process of its own."""
+    return subprocess.run(command, capture_output=True, text=True, env=env, cwd=cwd, timeout=600, check=False)
 
 
 def write_recording(path, channels, seconds):
@@ -57,25 +54,36 @@ def home(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def env(home):
-    mine = {"BCI_STREAM_HOME": str(home), "BCI_STREAM_CACHE": str(home / "cache"), "OMP_NUM_THREADS": "1"}
-    return {key: value for key, value in os.environ.items() if key != "BCI_STREAM_EAV"} | mine
+def bci(home):
+    """``bci-stream`` with arguments, in ``home`` if no other ``cwd`` is given, where all it keeps is."""
+    keeps = {"BCI_STREAM_HOME": home, "BCI_STREAM_CACHE": home / "cache", "BCI_STREAM_EAV": None}
+    return lambda *arguments, cwd=home, **variables: here(*arguments, cwd=cwd, **(keeps | variables))
 
 
 @pytest.fixture(scope="module")
 def eav(home):
     folder = home / "EAV"
-    write_eav(folder, GeneratorSettings(n_people=3, n_trials=15, trial_s=3.0))
+    write_eav(folder, GeneratorSettings(n_people=3, n_trials=15, trial_s=2.0))
     return folder
 
 
 @pytest.fixture(scope="module")
-def trained(home, env, eav):
+def quick(eav):
+    """What makes a training short."""
+    return ("--data", eav, "--use-audio", "--window", "2", "--folds", "3", "--workers", "1")
+
+
+@pytest.fixture(scope="module")
+def options(quick):
+    return (*quick, "--fusion-mode", "gated", "--num-epochs", "1")
+
+
+@pytest.fixture(scope="module")
+def trained(home, bci, options):
     """A result of ``train`` on generated people in EAV's layout."""
     out = home / "result"
-    options = ("--data", eav, "--use-audio", "--fusion-mode", "gated", "--num-epochs", "2", "--folds", "3")
-    done = bci("train", *options, "--out", out, env=env, cwd=home)
-    assert done.returncode == 0, done.stderr
+    done = bci("train", *options, "--out", out)
+    assert done.code == 0, done.err
     return out, done
 
 
@@ -94,52 +102,66 @@ def test_train_leaves_figures_plots_a_card_and_a_bundle(trained):
     }
     assert list((out / "tensorboard").rglob("events*"))
     assert len(result.predictions.labels) == 3 * 15
-    assert "no claim about people" in " ".join(done.stderr.split())
+    assert "no claim about people" in " ".join(done.err.split())
     card = (out / "card.md").read_text()
     for said in ("Generated data", "Protocol", "Limits", "Chance is 20.0%", "sha256"):
         assert said in card
 
 
-def test_the_bundle_loads_in_replay_without_further_flags(trained, env, home):
+def test_the_bundle_loads_in_replay_without_further_flags(trained, bci, home):
     out, _ = trained
     contract = load_bundle(out / "bundle.bci").contract
     assert contract.training.protocol == read_result(out).protocol
     assert contract.metrics["test_accuracy_both"] == pytest.approx(
         read_result(out).metrics["both"]["accuracy"]
     )
-    recording = write_recording(home / "a.xdf", contract.eeg.channels, seconds=8.0)
-    done = bci("replay", recording, "--bundle", out / "bundle.bci", "--json", env=env, cwd=home)
-    assert done.returncode == 0, done.stderr
-    lines = [json.loads(line) for line in done.stdout.splitlines()]
-    answers = [line for line in lines if line.get("probs")]
+    recording = write_recording(home / "a.xdf", contract.eeg.channels, seconds=5.0)
+    done = bci("replay", recording, "--bundle", out / "bundle.bci", "--json")
+    assert done.code == 0, done.err
+    answers = [line for line in map(json.loads, done.out.splitlines()) if line.get("probs")]
     assert answers
     assert set(answers[-1]["stood_on"]) == {"eeg", "audio"}
     assert sum(answers[-1]["probs"]) == pytest.approx(1, abs=1e-3)
 
 
-def test_the_same_command_again_only_reads_the_result(trained, env, home, eav):
+def test_the_same_command_again_only_reads_the_result(trained, bci, options):
     out, _ = trained
     before = (out / "metrics.json").stat().st_mtime_ns
-    options = ("--data", eav, "--use-audio", "--fusion-mode", "gated", "--num-epochs", "2", "--folds", "3")
-    done = bci("train", *options, "--out", out, "--json", env=env, cwd=home)
-    assert done.returncode == 0, done.stderr
+    done = bci("train", *options, "--out", out, "--json")
+    assert done.code == 0, done.err
     assert (out / "metrics.json").stat().st_mtime_ns == before
-    assert json.loads(done.stdout)["metrics"]["both"]["n"] == 45
-    other = bci("train", *options, "--seed", "1", "--out", out, env=env, cwd=home)
-    assert other.returncode == 2
-    assert "holds another result" in other.stderr
+    assert json.loads(done.out)["metrics"]["both"]["n"] == 45
+    other = bci("train", *options, "--seed", "1", "--out", out)
+    assert other.code == 2
+    assert "holds another result" in other.err
 
 
-@pytest.mark.parametrize("script", [True, False])
-def test_baseline_experiment_is_as_the_seed_has_it(script, env, home):
-    arguments = ["--use-audio", "--fusion-mode", "gated", "--people", "8", "--trials", "10", "--json"]
-    if script:
-        command = [sys.executable, ROOT / "apps" / "baseline_experiment.py", *arguments]
-        done = subprocess.run(
-            command, capture_output=True, text=True, env=env, cwd=home, timeout=170, check=False
-        )
-    else:
-        done = bci("baseline-experiment", *arguments, env=env, cwd=home)
+def test_a_place_that_cannot_be_written_is_refused_before_training(bci, options, tmp_path):
+    (tmp_path / "file").write_text("mine")
+    for place in (tmp_path / "file", tmp_path / "file" / "below"):
+        done = bci("train", *options, "--out", place, cwd=tmp_path)
+        assert done.code == 2
+        assert "choose another --out" in done.err
+        assert "epoch" not in done.err
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_baseline_experiment_is_as_the_seed_has_it_and_learns(home):
+    """As ``python apps/baseline_experiment.py``, in a process of its own."""
+    arguments = [
+        "--use-audio",
+        "--fusion-mode",
+        "gated",
+        "--people",
+        "8",
+        "--trials",
+        "10",
+        "--num-epochs",
+        "5",
+        "--json",
+    ]
+    script = ROOT / "apps" / "baseline_experiment.py"
+    done = process(sys.executable, script, *arguments, env=os.environ | {"NO_COLOR": "1"}, cwd=home)
     assert done.returncode == 0, done.stderr
     figures = json.loads(done.stdout)["figures"]
     assert set(figures) == {"both", "eeg", "audio"}
@@ -147,27 +169,27 @@ def test_baseline_experiment_is_as_the_seed_has_it(script, env, home):
     assert figures["both"]["oracle"] == pytest.approx(0.864, abs=0.03)
 
 
-def test_compare_modalities_is_as_the_seed_has_it(env, home, eav):
+def test_compare_modalities_is_as_the_seed_has_it(bci, home, eav):
     command = ["compare-modalities", "--fusion-mode", "concat", "--quick", "--subjects", "1"]
-    done = bci(*command, env=env | {"BCI_STREAM_EAV": str(eav)}, cwd=home)
-    assert done.returncode == 0, done.stderr
-    assert "within subject, in order of time" in " ".join(done.stderr.split())
+    done = bci(*command, "--num-epochs", "1", BCI_STREAM_EAV=eav)
+    assert done.code == 0, done.err
+    assert "within subject, in order of time" in " ".join(done.err.split())
     for name in ("eeg", "audio", "late", "concat"):
         (folder,) = (home / "results").glob(f"eav-{name}-seed-0-*")
         assert read_result(folder).main_pattern in ("both", name)
-    compared = bci("compare", *sorted((home / "results").glob("eav-*")), "--json", env=env, cwd=home)
-    assert compared.returncode == 0, compared.stderr
+    compared = bci("compare", *sorted((home / "results").glob("eav-*")), "--json")
+    assert compared.code == 0, compared.err
 
 
-def test_pooled_must_be_asked_for_by_name_and_says_leaks(env, home, eav):
-    options = ("--data", eav, "--use-audio", "--split", "pooled", "--folds", "3", "--num-epochs", "1")
-    refused = bci("train", *options, env=env, cwd=home)
-    assert refused.returncode == 2
-    assert "--i-know-this-leaks" in refused.stderr
+def test_pooled_must_be_asked_for_by_name_and_says_leaks(bci, home, quick):
+    options = (*quick, "--split", "pooled", "--run-folds", "1", "--num-epochs", "1")
+    refused = bci("train", *options)
+    assert refused.code == 2
+    assert "--i-know-this-leaks" in refused.err
     out = home / "pooled"
-    done = bci("train", *options, "--i-know-this-leaks", "--no-bundle", "--out", out, env=env, cwd=home)
-    assert done.returncode == 0, done.stderr
-    assert "LEAKS" in done.stderr
+    done = bci("train", *options, "--i-know-this-leaks", "--no-bundle", "--out", out)
+    assert done.code == 0, done.err
+    assert "LEAKS" in done.err
     result = read_result(out)
     assert result.leaks
     assert result.protocol.startswith("LEAKS")
@@ -182,18 +204,29 @@ def test_pooled_must_be_asked_for_by_name_and_says_leaks(env, home, eav):
         (("train", "--front", "fft"), "EEG front end 'fft' is not known"),
         (("train", "--split", "random"), "split 'random' is not known"),
         (("train", "--num-epochs", "0"), "--num-epochs 0 makes no sense"),
+        (("train", "--learning-rate", "nan"), "--learning-rate nan makes no sense"),
         (("train", "--device", "tpu"), "--device 'tpu' is not known"),
         (("train", "--threads", "0"), "--threads 0"),
+        (("train", "--seed", "-1"), "'--seed': -1 makes no sense: use 0 or more"),
+        (("train", "--run-folds", "-1"), "'--run-folds': -1 makes no sense: use 0 or more"),
+        (("train", "--workers", "-1"), "'--workers': -1 makes no sense: use 0 or more"),
         (("train", "--data", "generator", "--subjects", "x"), "by number"),
         (("compare", "nowhere", "nowhere too"), "nowhere"),
     ],
 )
-def test_bad_input_is_one_clear_line(arguments, complaint, env, tmp_path):
-    done = bci(*arguments, env=env, cwd=tmp_path)
-    assert done.returncode == 2
-    assert complaint in " ".join(done.stderr.split())
-    assert "Traceback" not in done.stderr
+def test_bad_input_is_one_clear_line(arguments, complaint, bci, tmp_path):
+    done = bci(*arguments, cwd=tmp_path)
+    assert done.code == 2
+    assert complaint in " ".join(done.err.split())
     assert not (tmp_path / "results").exists()
+
+
+def test_bad_input_of_a_process_of_its_own_shows_no_traceback(tmp_path):
+    command = [sys.executable, ROOT / "apps" / "train.py", "--data", "nowhere"]
+    done = process(*command, env=os.environ | {"NO_COLOR": "1"}, cwd=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1].startswith("error: --data nowhere: there is no such folder")
+    assert "Traceback" not in done.stderr
 
 
 @pytest.mark.parametrize(
@@ -206,23 +239,23 @@ def test_bad_input_is_one_clear_line(arguments, complaint, env, tmp_path):
         ),
     ],
 )
-def test_spoiled_data_stop_the_training_and_leave_no_result(spoil, complaint, env, tmp_path):
-    write_eav(tmp_path / "EAV", GeneratorSettings(n_people=3, n_trials=5, trial_s=2.0))
+def test_spoiled_data_stop_the_training_and_leave_no_result(spoil, complaint, bci, tmp_path):
+    write_eav(tmp_path / "EAV", GeneratorSettings(n_people=3, n_trials=5, trial_s=1.0))
     spoil(tmp_path / "EAV")
     options = ("--data", tmp_path / "EAV", "--use-audio", "--folds", "3", "--out", tmp_path / "out")
-    done = bci("train", *options, env=env, cwd=tmp_path)
-    assert done.returncode == 2
-    assert complaint in done.stderr
-    assert len([line for line in done.stderr.splitlines() if line.startswith("error")]) == 1
+    done = bci("train", *options, "--workers", "1")
+    assert done.code == 2
+    assert complaint in done.err
+    assert len([line for line in done.err.splitlines() if line.startswith("error")]) == 1
     assert not (tmp_path / "out").exists()
 
 
-def test_generated_eav_is_reproducible(tmp_path, env):
+def test_generated_eav_is_reproducible(tmp_path, bci):
     for name in ("a", "b"):
         command = ("generate-eav", tmp_path / name, "--people", "1", "--trials", "5", "--trial-seconds", "2")
-        done = bci(*command, env=env, cwd=tmp_path)
-        assert done.returncode == 0, done.stderr
-        assert "oracle accuracy" in done.stderr
+        done = bci(*command)
+        assert done.code == 0, done.err
+        assert "oracle accuracy" in done.err
     from bci_stream.training.eav import EavCorpus
 
     for one, other in zip(*(EavCorpus(tmp_path / n).trials("subject1") for n in "ab"), strict=True):

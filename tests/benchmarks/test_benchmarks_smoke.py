@@ -16,6 +16,8 @@ from tests.apps.command import ROOT
         ("stages", "dejitter"),
         ("latency", "pylsl + numpy loop"),
         ("models", "cached tokens"),
+        ("microphone", "Microphone"),
+        ("record", "bci-stream record"),
     ],
 )
 def test_a_quick_run_prints_its_table(name, words):

@@ -1,4 +1,7 @@
-"""Plays a synthetic recording with mne-lsl's PlayerLSL until standard input closes."""
+"""Plays a synthetic recording with mne-lsl's PlayerLSL until standard input closes.
+
+It counts samples in µV; with the argument ``eeg`` it plays noise of 20 µV.
+"""
 
 import sys
 
@@ -14,7 +17,10 @@ def main() -> None:
     mne.set_log_level("ERROR")
     n = int(20 * SFREQ)
     counter = np.arange(n) * 1e-6  # one µV a sample, so that every sample says which one it is
-    raw = mne.io.RawArray(np.tile(counter, (len(NAMES), 1)), mne.create_info(list(NAMES), SFREQ, "eeg"))
+    data = np.tile(counter, (len(NAMES), 1))
+    if "eeg" in sys.argv:
+        data = np.random.default_rng(0).normal(size=data.shape) * 20e-6
+    raw = mne.io.RawArray(data, mne.create_info(list(NAMES), SFREQ, "eeg"))
     with PlayerLSL(raw, chunk_size=16, name="Played", source_id="played"):
         sys.stdout.write("ready\n")
         sys.stdout.flush()

@@ -293,3 +293,15 @@ def test_the_summary_shows_every_row() -> None:
     console.print(summary_table([("accuracy", "62 % of 61"), ("latency", "p50 [2.1] ms")], title="Session"))
     lines = [" ".join(line.split()) for line in console.export_text().splitlines()]
     assert lines == ["Session", "accuracy 62 % of 61", "latency p50 [2.1] ms"]
+
+
+def test_how_a_recording_stands_is_in_the_picture_and_in_the_plain_line() -> None:
+    words = "0:12 recorded, 3.8 MB, 80.6 GB free"
+    shown = state(make_prediction(), recording=words)
+    assert words in row(render(shown), "record ")
+    assert words in plain_line(shown)
+    for width, height in ((80, 24), (40, 12)):
+        lines = render(shown, width, height)
+        assert max(map(len, lines)) <= width
+    assert len(render(shown)) < 24
+    assert not any("record" in line for line in render(state(make_prediction())))

@@ -189,7 +189,7 @@ def test_a_folder_that_may_not_be_written_is_one_line():
     folder = Path("/proc/self/fdinfo")  # nobody can, not even root
     if not folder.is_dir():
         pytest.skip("no /proc here")
-    with pytest.raises(ConfigError, match="cannot record to"):
+    with pytest.raises(ConfigError, match="cannot make recording"):
         ChunkFile(folder / "x.xdf")
 
 

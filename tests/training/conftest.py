@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from bci_stream.training.batches import DrawSettings
 from bci_stream.training.cache import Prepared, prepare_corpus
 from bci_stream.training.fit import FitSettings
 from bci_stream.training.generator import GeneratedCorpus, GeneratorSettings
@@ -36,8 +37,9 @@ def corpus() -> GeneratedCorpus:
 
 @pytest.fixture(scope="session")
 def make_recipe() -> MakeRecipe:
-    def make(n_epochs: int = 2, **fields: object) -> Recipe:
-        return Recipe(window_s=3.0, fit=FitSettings(n_epochs=n_epochs, patience=0), **fields)  # type: ignore[arg-type]
+    def make(n_epochs: int = 2, min_steps: int = 8, **fields: object) -> Recipe:
+        fit = FitSettings(n_epochs=n_epochs, patience=0, draw=DrawSettings(min_steps=min_steps))
+        return Recipe(window_s=3.0, fit=fit, **fields)  # type: ignore[arg-type]
 
     return make
 

@@ -1,10 +1,13 @@
 """Yardsticks: the classical models and the published networks, in the harness of everything else."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
 
 from bci_stream.errors import ConfigError
+from bci_stream.training.baseline_windows import cut_windows
 from bci_stream.training.baselines import (
     BASELINES,
     BaselineSettings,
@@ -110,3 +113,13 @@ def test_voice_statistics_look_at_valid_frames_only():
     spoiled[:, 30:] = 1e6
     np.testing.assert_array_equal(mel_statistics(mel, valid), mel_statistics(spoiled, valid))
     assert not mel_statistics(mel, np.zeros((2, 50))).any()
+
+
+def test_an_utterance_shorter_than_half_a_window_is_heard(prepared):
+    """As training has it; those with a voice in less than half of what they last are not."""
+    short = prepared.sessions[:2]  # of 15 tokens
+    assert len(cut_windows(short, "audio", 40)) == 2
+    part = short[1].parts["audio"]
+    there = np.where(np.arange(len(part.there)) < 5, part.there, 0.0)
+    silent = dataclasses.replace(short[1], parts={"audio": part._replace(there=there)})
+    assert cut_windows([short[0], silent], "audio", 40).rows.tolist() == [0]

@@ -13,20 +13,21 @@ from bci_stream.model.bundle import export_bundle
 from bci_stream.model.contract import Training
 from bci_stream.model.fusion import FUSION_MODES
 from bci_stream.model.network import build_network
+from bci_stream.model.occlusion import ELECTRODE, occlusions
 from bci_stream.training import inspection
 from bci_stream.training.batches import DrawSettings
 from bci_stream.training.cache import prepare_corpus
 from bci_stream.training.evaluate import set_temperatures
 from bci_stream.training.experiment import Machine, run_experiment
 from bci_stream.training.explain import Subject, explain
+from bci_stream.training.explain_lags import lag_shares, lags_s
 from bci_stream.training.explain_numbers import effect, probs_of
 from bci_stream.training.explain_plots import explanation_figures
 from bci_stream.training.explain_report import explanation_page, write_explanation
 from bci_stream.training.explain_run import explain_bundle, explain_result, thinned
-from bci_stream.training.explain_weights import lag_shares, lags_s
 from bci_stream.training.fit import FitSettings, fit
 from bci_stream.training.generator import GeneratedCorpus, GeneratorSettings
-from bci_stream.training.inspection import ELECTRODE, inspect_network, occlusions
+from bci_stream.training.inspection import inspect_network
 from bci_stream.training.recipe import Recipe
 from bci_stream.training.report_page import html_page, markdown
 from bci_stream.training.results import read_result

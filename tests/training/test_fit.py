@@ -112,7 +112,7 @@ def test_what_is_no_checkpoint_is_refused_in_one_line(tmp_path, content):
 
 
 def test_it_stops_when_nothing_gets_better(corpus, split, make_recipe):
-    recipe = make_recipe(40)
+    recipe = make_recipe(40, min_steps=25)
     stubborn = replace(recipe.fit, patience=2, learning_rate=1e-9, mean_decay=0.0)
     fitted = fit(new_network(corpus, recipe), *split, stubborn)
     assert len(fitted.history) < 40
@@ -127,7 +127,7 @@ def test_people_in_training_and_validation_must_differ(corpus, split, make_recip
         fit(new_network(corpus, recipe), split[0], [], recipe.fit)
 
 
-def test_balanced_classes_are_not_weighted_and_unbalanced_ones_are(split):
+def test_mistake_class_weights_for_balanced_classes(split):
     """EAV, a mistake made before: class weights for an exactly balanced set."""
     train = split[0]
     assert class_weights(train, 5) is None
@@ -205,7 +205,7 @@ def test_temperatures_make_confidence_honest(corpus, prepared, make_recipe):
 
 
 def test_a_short_training_lowers_the_loss(corpus, split, make_recipe):
-    recipe = make_recipe(4)
+    recipe = make_recipe(4, min_steps=25)
     fitted = fit(new_network(corpus, recipe), *split, recipe.fit)
     losses = [epoch.train_loss for epoch in fitted.history]
     assert losses[-1] < 0.9 * losses[0]
@@ -216,14 +216,16 @@ def test_a_short_training_lowers_the_loss(corpus, split, make_recipe):
 _KILLED = """
 import sys, torch
 from pathlib import Path
+from bci_stream.training.batches import DrawSettings
 from bci_stream.training.experiment import run_experiment, Machine
 from bci_stream.training.fit import FitSettings
 from bci_stream.training.generator import GeneratedCorpus, GeneratorSettings
 from bci_stream.training.recipe import Recipe
 from bci_stream.training.splits import subject_kfold
 torch.set_num_threads(1)
-corpus = GeneratedCorpus(GeneratorSettings(n_people=4, n_trials=5, trial_s=2.0))
-recipe = Recipe(window_s=2.0, fit=FitSettings(n_epochs=int(sys.argv[2]), patience=0))
+corpus = GeneratedCorpus(GeneratorSettings(n_people=4, n_trials=5, trial_s=1.0))
+fit = FitSettings(n_epochs=int(sys.argv[2]), patience=0, draw=DrawSettings(min_steps=6))
+recipe = Recipe(window_s=1.0, fit=fit)
 outcome = run_experiment(
     corpus, recipe, subject_kfold(corpus.people, n_folds=2), Path(sys.argv[1]) / "work",
     machine=Machine(cache=Path(sys.argv[1]) / "cache"),

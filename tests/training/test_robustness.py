@@ -7,6 +7,7 @@ import pytest
 
 from bci_stream.errors import ConfigError
 from bci_stream.model.contract import TOKEN_S
+from bci_stream.training.batches import DrawSettings
 from bci_stream.training.cache import prepare_corpus
 from bci_stream.training.disturbed import (
     SNR_BANDS_HZ,
@@ -31,7 +32,8 @@ from bci_stream.training.robustness import (
 from bci_stream.training.splits import subject_kfold
 
 CH_NAMES = ("Fp1", "Fp2", "F3", "F4", "C3", "C4", "P3", "P4")
-RECIPE = Recipe(window_s=3.0, fit=FitSettings(n_epochs=4, patience=0, learning_rate=2e-3))
+FITTING = FitSettings(n_epochs=4, patience=0, learning_rate=2e-3, draw=DrawSettings(min_steps=15))
+RECIPE = Recipe(window_s=3.0, fit=FITTING)
 
 
 def hold_out(corpus, outcome, sessions):

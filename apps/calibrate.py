@@ -1,0 +1,323 @@
+"""``bci-stream calibrate``: guided trials in the terminal, a model that fits the person, an honest report."""
+
+from __future__ import annotations
+
+import json
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Group
+from rich.live import Live
+from rich.panel import Panel
+from rich.progress_bar import ProgressBar
+from rich.text import Text
+
+from apps.choice import DEMO_BUNDLE, StreamChoice
+from apps.console import err, say, warn, write_line
+from apps.live import configure, open_source, stop_on_signal
+from bci_stream.errors import ConfigError, StreamError
+from bci_stream.messages import AUDIO, EEG
+from calibration.errors import CalibrationError
+from calibration.profile import ProfileStore, check_name
+from calibration.protocol import Plan, Protocol, load_protocol, load_texts, plan_session, said
+from calibration.session import Abort, Begin, Continue, Pause, Phase, Rated, Repeat, Show, State, resumed
+
+if TYPE_CHECKING:
+    from calibration.live import LiveCalibration
+    from calibration.outcome import Outcome
+
+_TICK_S = 0.02
+_REDRAW_S = 0.1
+CONSENT = (
+    "Your EEG and voice are recorded on this computer only, below {folder}. Nothing is sent anywhere.",
+    "They are used to fit a model to you. bci-stream profile forget {name} removes all of it.",
+    "It guesses a mood that was asked for, it does not know what you feel. It must not be used to judge "
+    "people at work or in school.",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class CalibrateOptions:
+    """The command's options; ``recordings``: calibrate from these instead of recording."""
+
+    name: str
+    protocol: str = "conversation"
+    language: str = "en"
+    seed: int = 0
+    bundle: Path | None = None
+    recordings: tuple[Path, ...] = ()
+    streams: StreamChoice = field(default_factory=StreamChoice)
+    wait_s: float = 5.0
+    yes: bool = False
+    record_only: bool = False
+    scope: str | None = None
+    session_id: str | None = None
+    profiles: Path | None = None
+    as_json: bool = False
+
+
+def run(options: CalibrateOptions) -> None:
+    """Record if asked to, fit, report, keep; raises BciStreamError for what cannot go on."""
+    check_name(options.name)
+    store = ProfileStore(options.profiles)
+    recordings = list(options.recordings)
+    if not recordings:
+        recordings = _record(options, store)
+    if options.record_only:
+        say(f"recorded: {', '.join(map(str, recordings))}")
+        return
+    _report(_fit(options, store, recordings), store, options.as_json)
+
+
+def _fit(options: CalibrateOptions, store: ProfileStore, recordings: list[Path]) -> Outcome:
+    import torch
+
+    from bci_stream.model.bundle import load_bundle
+    from calibration.outcome import calibrate_person
+
+    torch.set_num_threads(1)  # equal bits, whatever the computer; and the trials are small
+    base = load_bundle(options.bundle or DEMO_BUNDLE)
+    created = datetime.now(UTC).isoformat(timespec="seconds")
+    last = [""]
+    with err.status("fitting …") if err.is_terminal else _plain() as status:
+
+        def told(what: str, share: float) -> None:
+            if status is not None:
+                status.update(f"{what} ({share:.0%})")
+            elif what != last[0]:
+                say(f"{what} ({share:.0%})")
+            last[0] = what
+
+        return calibrate_person(store, options.name, base, recordings, created=created, report=told)
+
+
+@contextmanager
+def _plain() -> Iterator[None]:
+    yield None
+
+
+def _report(outcome: Outcome, store: ProfileStore, as_json: bool) -> None:
+    model, name = outcome.model, outcome.profile.name
+    if as_json:
+        write_line(json.dumps({"kind": "calibration", "name": name, **model.model_dump(mode="json")}))
+    for line in outcome.left_out:
+        warn(f"left out: {line}")
+    v = outcome.calibrated.verdict
+    say(
+        f"base {v.base_accuracy:.0%}, calibrated {v.accuracy:.0%} of {v.n_test} later trials; "
+        f"chance {v.chance[0]:.0%}"
+    )
+    say(model.words)
+    say(f"report: {outcome.report / 'report.html'}")
+    if outcome.profile.active == model.number:
+        say(f"active: bci-stream live --profile {name}")
+    else:
+        keep = f"bci-stream profile activate {name} {model.number}"
+        say(f"the base model stays active; to use the calibrated one all the same: {keep}")
+
+
+# -- recording a session ----------------------------------------------------------------------------------
+
+
+def _record(options: CalibrateOptions, store: ProfileStore) -> list[Path]:
+    protocol = load_protocol(options.protocol)
+    texts = load_texts(options.language)
+    plan = plan_session(protocol, options.seed)
+    _consent(options, store)
+    configure(options.scope, options.session_id)
+    created = datetime.now(UTC).isoformat(timespec="seconds")
+    store.create(options.name, created)
+    earlier, state = _unfinished(store, options.name, plan)
+    path = store.path(options.name) / "recordings" / f"{options.name}-{_stamp()}.xdf"
+    source, bindings = open_source(_wanted(options.streams, protocol), options.wait_s)
+    try:
+        import pylsl
+
+        from calibration.live import LiveCalibration
+
+        running = LiveCalibration(plan, source, bindings, path, pylsl.local_clock, state=state)
+        try:
+            _guide(running, protocol, texts)
+        finally:
+            running.close()
+    finally:
+        source.close()
+    return [*earlier, path]
+
+
+def _stamp() -> str:
+    return datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+
+
+def _wanted(choice: StreamChoice, protocol: Protocol) -> StreamChoice:
+    return replace(choice, want_eeg=EEG in protocol.modalities, want_audio=AUDIO in protocol.modalities)
+
+
+def _consent(options: CalibrateOptions, store: ProfileStore) -> None:
+    for line in CONSENT:
+        say(line.format(folder=store.path(options.name), name=options.name))
+    if options.yes:
+        return
+    if not sys.stdin.isatty():
+        raise ConfigError("a person has to agree to be recorded: run it in a terminal, or add --yes for them")
+    err.print("Begin? [y/N] ", end="")
+    if input().strip().casefold() not in ("y", "yes"):
+        raise CalibrationError("nothing was recorded: the person did not agree")
+
+
+def _unfinished(store: ProfileStore, name: str, plan: Plan) -> tuple[list[Path], State | None]:
+    """The recording of a session of this very plan that was interrupted, and where it left off."""
+    from bci_stream.sinks.xdf_recovery import finish_all
+    from calibration.resume import markers_of, same_plan
+
+    finish_all(store.path(name) / "recordings")
+    found = [path for path in store.recordings(name) if same_plan(path, plan)]
+    state = resumed(plan, [label for path in found for label in markers_of(path)])
+    if not found or state.phase is Phase.DONE or not state.done:
+        return [], None
+    say(f"an interrupted session goes on: {len(state.done)} trials are done, {len(state.queue)} to go")
+    return found, state
+
+
+def _guide(running: LiveCalibration, protocol: Protocol, texts: dict[str, str]) -> None:
+    """Show what the session says until it is over; keys: p pause, c continue, r repeat, q end, 1-9 rate."""
+    say(said(texts, protocol.instruction))
+    say("keys: space begin and go on, p pause, r repeat this trial, q end")
+    with stop_on_signal() as stop, _Keys() as keys, _Screen(texts) as screen:
+        running.start()
+        if not keys.there:
+            running.do(Begin())
+        next_s = 0.0
+        while not running.state.over and running.error is None and running.running:
+            if stop.wait(_TICK_S):
+                running.do(Abort())
+                break
+            for key in keys.read():
+                _pressed(running, key)
+            running.tick()
+            if time.monotonic() >= next_s:
+                next_s = time.monotonic() + _REDRAW_S
+                screen.draw(running)
+    if running.error is not None:
+        raise StreamError(f"the calibration stopped: {running.error}; what was recorded is kept")
+    if running.state.phase is Phase.ABORTED:
+        raise CalibrationError(
+            f"ended early: {len(running.state.done)} trials are kept; the same command goes on with the rest"
+        )
+
+
+def _pressed(running: LiveCalibration, key: str) -> None:
+    if key == " ":
+        running.do(Begin() if running.state.phase is Phase.READY else Continue())
+    elif key == "p":
+        running.do(Pause())
+    elif key == "r":
+        running.do(Repeat())
+    elif key == "q":
+        running.do(Abort())
+    elif key.isdigit() and running.state.phase is Phase.RATE:
+        running.do(Rated(int(key), 5))
+
+
+class _Keys:
+    """Single keys of a terminal, read in a thread of its own; nothing where there is none."""
+
+    def __init__(self) -> None:
+        self.there = sys.stdin.isatty()
+        self._found: list[str] = []
+        self._restore: Callable[[], None] = lambda: None
+
+    def __enter__(self) -> _Keys:
+        if self.there:
+            self._raw()
+            threading.Thread(target=self._read, name="keys", daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._restore()
+
+    def read(self) -> list[str]:
+        """What was pressed since the last call."""
+        found, self._found = self._found, []
+        return found
+
+    def _raw(self) -> None:
+        try:
+            import termios
+            import tty
+        except ImportError:  # Windows reads whole lines
+            return
+        before = termios.tcgetattr(sys.stdin)
+        tty.setcbreak(sys.stdin)
+        self._restore = lambda: termios.tcsetattr(sys.stdin, termios.TCSADRAIN, before)
+
+    def _read(self) -> None:
+        while key := sys.stdin.read(1):
+            self._found.append(key)
+
+
+class _Screen:
+    """The cue, large and alone, with how far the session is; plain lines where there is no terminal."""
+
+    def __init__(self, texts: dict[str, str]) -> None:
+        self._texts = texts
+        self._live = Live(console=err, auto_refresh=False, transient=True) if err.is_terminal else None
+        self._said: Show | None = None
+
+    def __enter__(self) -> _Screen:
+        if self._live is not None:
+            self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._live is not None:
+            self._live.stop()
+
+    def draw(self, running: LiveCalibration) -> None:
+        """The session as it stands."""
+        shown = running.shown
+        if self._live is None:
+            if shown is not None and shown is not self._said:
+                self._said = shown
+                say(_line(shown, self._texts))
+            return
+        self._live.update(_picture(running, self._texts), refresh=True)
+
+
+def _line(shown: Show, texts: dict[str, str]) -> str:
+    if shown.trial is None or shown.phase not in (Phase.CUE, Phase.RESPOND):
+        return shown.phase.value + (f": {shown.words}" if shown.words else "")
+    emotion = said(texts, f"emotion.{shown.trial.label}")
+    return f"{shown.phase.value}: {emotion}: {said(texts, shown.trial.cue)}"
+
+
+def _picture(running: LiveCalibration, texts: dict[str, str]) -> Panel:
+    state, shown = running.state, running.shown
+    lines: list[Text] = []
+    if (
+        shown is not None
+        and shown.trial is not None
+        and shown.phase in (Phase.INSTRUCT, Phase.CUE, Phase.RESPOND)
+    ):
+        lines.append(Text(said(texts, f"emotion.{shown.trial.label}"), style="bold", justify="center"))
+        lines.append(Text(said(texts, shown.trial.cue), justify="center"))
+    else:
+        words = shown.words if shown is not None else "press space to begin"
+        lines.append(Text(f"{state.phase.value} {words}".strip(), justify="center"))
+    minutes = state.left_s / 60
+    foot = f"{len(state.done)} trials done, about {minutes:.0f} min left"
+    if state.voided:
+        foot += f"; {len(state.voided)} taken back ({list(state.voided.values())[-1]})"
+    bar = ProgressBar(total=1.0, completed=state.progress, width=60)
+    return Panel(Group(*lines, Text(""), bar, Text(foot, style="dim")), title=_bar_words(state))
+
+
+def _bar_words(state: State) -> str:
+    return {Phase.RESPOND: "now", Phase.CUE: "read", Phase.REST: "rest"}.get(state.phase, state.phase.value)

@@ -1,0 +1,64 @@
+"""The window's command of the one parser: its options, and nothing else."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bci_stream.errors import ConfigError
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the parser."""
+    app.command("gui")(gui)
+
+
+def gui(
+    demo: Annotated[bool, typer.Option("--demo", help="begin with a simulated person")] = False,
+    replay: Annotated[Path | None, typer.Option("--replay", help="begin with a recording, .xdf")] = None,
+    bundle: Annotated[
+        Path | None, typer.Option("--bundle", help="model bundle (.bci); the demo bundle if absent")
+    ] = None,
+    no_model: Annotated[bool, typer.Option("--no-model", help="signals only")] = False,
+    theme: Annotated[str | None, typer.Option("--theme", help="dark | light; else as last time")] = None,
+    size: Annotated[str, typer.Option("--size", help="of the window, in pixels")] = "1366x768",
+    screenshot: Annotated[
+        Path | None, typer.Option("--screenshot", help="save a picture (.png) without a screen, and end")
+    ] = None,
+    seconds: Annotated[
+        float | None, typer.Option("--seconds", help="of the session, before the picture is taken")
+    ] = None,
+    scope: Annotated[
+        str | None, typer.Option("--scope", help="how far to look for LSL streams: machine, link, site…")
+    ] = None,
+    session_id: Annotated[str | None, typer.Option("--session-id", help="LSL session id")] = None,
+) -> None:
+    """The window: signals, weights and predictions; live, from a recording, or as a demo."""
+    from apps.choice import ModelChoice
+    from apps.gui import app as command
+    from apps.gui.options import GuiOptions
+
+    if theme not in (None, "dark", "light"):
+        raise ConfigError(f"--theme {theme!r} is unknown: use dark or light")
+    command.run(
+        GuiOptions(
+            demo=demo,
+            replay=replay,
+            screenshot=screenshot,
+            seconds=seconds,
+            theme=theme,
+            size=_size(size),
+            model=ModelChoice(bundle, not no_model),
+            scope=scope,
+            session_id=session_id,
+        )
+    )
+
+
+def _size(text: str) -> tuple[int, int]:
+    width, _, height = text.partition("x")
+    if not (width.isdecimal() and height.isdecimal() and 320 <= int(width) <= 16384):
+        raise ConfigError(f"--size {text!r} makes no sense: give it as 1366x768")
+    return int(width), max(240, int(height))

@@ -1,0 +1,1 @@
+"""Signals on the screen: own widgets that draw into images with compiled code that lets the engine run on."""

@@ -1,0 +1,1 @@
+"""What the views show and how it is set, without Qt."""

@@ -1,0 +1,418 @@
+"""A base model and a person's trials in; a model that fits them, and what it is worth, out.
+
+The trials are split in the order of time: the first 70 % of each class calibrate, the last 30 % test and are
+read once. Among the calibrating trials three blocks of time take turns as inner validation; the rung of the
+ladder, and how far to walk on it, are those of least loss there, and a higher rung must be better than a
+lower one by a standard error of the paired difference (Breiman 1984).
+
+The calibrated model is accepted only when it is better on the test trials: likelier by a paired sign-flip
+test than the base model *with its temperature fitted to the very same trials*, and not right less often. So a
+model that only became more or less sure of itself is no gain, and neither is one fitted to shuffled labels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from bci_stream.model.network import FusionNetwork
+from bci_stream.training.calibration_curve import n_known
+from bci_stream.training.evaluate import main_pattern, patterns, score_sessions
+from bci_stream.training.metrics import Floats, Interval, Ints, chance_level, interval
+from bci_stream.training.personal_head import Tempered, fit_tempered
+from bci_stream.training.sessions import UNLABELLED, Session
+from bci_stream.training.statistics import sign_flip_p
+from bci_stream.training.trial_scores import trial_scores
+from calibration.errors import CalibrationError
+from calibration.ladder import (
+    AS_IT_IS,
+    NORMALISED,
+    RUNGS,
+    TEMPERED,
+    Cancelled,
+    StepSettings,
+    never,
+    normalised,
+    walk,
+    with_temperature_and_prior,
+)
+
+ALPHA: Final = 0.05
+_N_BLOCKS: Final = 3
+_FEWEST_KNOWN: Final = 3  # trials of each class, one for each inner block
+_N_DRAWS: Final = 10_000
+_CURVE_SHARES: Final = (0.0, 1 / 3, 2 / 3, 1.0)
+
+Report = Callable[[str, float], None]  #: what is being done, and the share that is done
+
+
+@dataclass(frozen=True, slots=True)
+class FinetuneSettings:
+    """``rungs``: those tried, lowest first. ``steps``: of the learned ones."""
+
+    rungs: tuple[str, ...] = RUNGS
+    steps: StepSettings = field(default_factory=StepSettings)
+
+
+class Candidate(NamedTuple):
+    """A rung after ``n_steps`` (0 where nothing is learned), and how it did on the inner blocks.
+
+    ``losses``: (n,) negative log likelihood of each calibrating trial by a network not fitted to it, nats.
+    ``accuracy``: share of them that were named right.
+    """
+
+    rung: str
+    n_steps: int
+    losses: Floats
+    accuracy: float
+
+    @property
+    def loss(self) -> float:
+        """Mean over the trials."""
+        return float(self.losses.mean())
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """What one model says of the ``n`` test trials: probabilities (n, K) by pattern of presence."""
+
+    probs: Mapping[str, Floats]
+
+    def right(self, labels: Ints, pattern: str) -> Floats:
+        """(n,) 1 where the trial was named right."""
+        return np.asarray(self.probs[pattern].argmax(1) == labels, np.float64)
+
+    def losses(self, labels: Ints, pattern: str) -> Floats:
+        """(n,) negative log likelihood, nats."""
+        mine = self.probs[pattern][np.arange(len(labels)), labels]
+        return -np.log(np.maximum(mine, 1e-12))
+
+
+class CurvePoint(NamedTuple):
+    """How the chosen rung does on the test trials after the first ``n_known`` calibrating trials."""
+
+    n_known: int
+    accuracy: float
+    ci: Interval
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Base against calibrated on the test trials.
+
+    ``accuracy``, ``base_accuracy``: with intervals over trials. ``gain``: of accuracy, paired. ``p``: of a
+    two-sided sign-flip test of the likelihood against ``reference_nll``, that of the base with its
+    temperature fitted to the calibrating trials. ``chance``: level, and what guessing passes 1 time in 20.
+    ``better``: whether the calibrated model may become the person's own; ``words`` says why or why not.
+    """
+
+    n_test: int
+    base_accuracy: float
+    base_ci: Interval
+    accuracy: float
+    ci: Interval
+    gain: float
+    gain_ci: Interval
+    p: float
+    base_nll: float
+    reference_nll: float
+    nll: float
+    chance: tuple[float, float]
+    better: bool
+    words: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Calibrated:
+    """The outcome. ``known``, ``test``: numbers of the trials; ``labels``: of the test trials.
+
+    ``curve``: would more trials help? It is reported and decides nothing.
+    """
+
+    network: FusionNetwork
+    base: FusionNetwork
+    chosen: Candidate
+    candidates: tuple[Candidate, ...]
+    verdict: Verdict
+    known: tuple[int, ...]
+    test: tuple[int, ...]
+    labels: Ints
+    base_answers: Answers
+    answers: Answers
+    curve: tuple[CurvePoint, ...]
+
+
+def split_in_time(trials: Sequence[Session], classes: Sequence[str]) -> tuple[list[Session], list[Session]]:
+    """The trials that calibrate and those that test, each in the order of time.
+
+    Raises:
+        CalibrationError: a class has too few trials, or there is one class only; what is missing is said.
+    """
+    labels = np.array([trial.label for trial in trials])
+    present = [k for k in range(len(classes)) if (labels == k).any()]
+    if len(present) < 2:
+        found = classes[present[0]] if present else "no trial at all"
+        raise CalibrationError(f"a calibration needs trials of two classes at least; there is {found} only")
+    known: list[int] = []
+    test: list[int] = []
+    for k in present:
+        rows = np.flatnonzero(labels == k).tolist()
+        n = n_known(len(rows))
+        if n < _FEWEST_KNOWN:
+            need = next(m for m in range(1, 100) if n_known(m) >= _FEWEST_KNOWN)
+            raise CalibrationError(
+                f"{classes[k]} has {len(rows)} good trials, and {need} are needed: "
+                f"record {need - len(rows)} more"
+            )
+        known += rows[:n]
+        test += rows[n:]
+    return [trials[i] for i in sorted(known)], [trials[i] for i in sorted(test)]
+
+
+def calibrate(
+    base: FusionNetwork,
+    trials: Sequence[Session],
+    classes: Sequence[str],
+    settings: FinetuneSettings = FinetuneSettings(),
+    *,
+    report: Report = lambda what, share: None,
+    cancelled: Cancelled = never,
+) -> Calibrated:
+    """Fit the base to a person's trials, given one session a trial, in the order of time.
+
+    Raises:
+        CalibrationError: too few trials, or it was cancelled.
+    """
+    base = base.eval()
+    labelled = [trial for trial in trials if trial.label != UNLABELLED]
+    known, test = split_in_time(labelled, classes)
+    with torch.random.fork_rng(devices=[]):
+        candidates = _inner(base, known, settings, report, cancelled)
+        chosen = choose(candidates, settings.rungs)
+        report(f"fitting: {chosen.rung}", 0.9)
+        network = _fit(base, chosen, known, settings, cancelled)
+        curve = _curve(base, network, chosen, known, test, settings, cancelled)
+    if cancelled():
+        raise CalibrationError("the fine-tune was cancelled; the recording is kept, and nothing was changed")
+    labels = np.array([trial.label for trial in test], np.int64)
+    before, after = answers_of(base, test), answers_of(network, test)
+    reference = answers_of(_only_tempered(base, known), test)
+    pattern = main_pattern(base.modalities)
+    verdict = judge(before, reference, after, labels, pattern, len(classes), chosen.rung)
+    report("done", 1.0)
+    return Calibrated(
+        network,
+        base,
+        chosen,
+        candidates,
+        verdict,
+        tuple(trial.trial for trial in known),
+        tuple(trial.trial for trial in test),
+        labels,
+        before,
+        after,
+        curve,
+    )
+
+
+def _inner(
+    base: FusionNetwork,
+    known: Sequence[Session],
+    settings: FinetuneSettings,
+    report: Report,
+    cancelled: Cancelled,
+) -> tuple[Candidate, ...]:
+    """Every rung and number of steps, judged on blocks of time that it was not fitted to."""
+    found: dict[tuple[str, int], list[NDArray[np.float64]]] = {}
+    blocks = _blocks(known)
+    n_jobs = len(blocks) * len(settings.rungs)
+    for b, block in enumerate(blocks):
+        held = [known[i] for i in block]
+        rest = [trial for i, trial in enumerate(known) if i not in set(block)]
+        labels = np.array([trial.label for trial in held])
+        for r, rung in enumerate(settings.rungs):
+            report(
+                f"trying: {rung}, part {b + 1} of {len(blocks)}", 0.9 * (b * len(settings.rungs) + r) / n_jobs
+            )
+            for n_steps, network in _stages(base, rung, rest, settings, cancelled):
+                losses = _losses(network, held, labels)
+                found.setdefault((rung, n_steps), []).append(losses)
+    if cancelled():
+        raise CalibrationError("the fine-tune was cancelled; the recording is kept, and nothing was changed")
+    return tuple(_candidate(*key, np.concatenate(parts, axis=1)) for key, parts in found.items())
+
+
+def _candidate(rung: str, n_steps: int, found: Floats) -> Candidate:
+    losses, right = found
+    return Candidate(rung, n_steps, losses, float(right.mean()))
+
+
+def _blocks(known: Sequence[Session]) -> list[list[int]]:
+    """Three stretches of time with every class in each."""
+    labels = np.array([trial.label for trial in known])
+    blocks: list[list[int]] = [[] for _ in range(_N_BLOCKS)]
+    for k in np.unique(labels):
+        for block, part in zip(blocks, np.array_split(np.flatnonzero(labels == k), _N_BLOCKS), strict=True):
+            block += part.tolist()
+    return [sorted(block) for block in blocks]
+
+
+def _stages(
+    base: FusionNetwork,
+    rung: str,
+    trials: Sequence[Session],
+    settings: FinetuneSettings,
+    cancelled: Cancelled,
+) -> list[tuple[int, FusionNetwork]]:
+    if rung == AS_IT_IS:
+        return [(0, base)]
+    if rung == TEMPERED:
+        return [(0, _tempered(base, trials))]
+    if rung == NORMALISED:
+        return [(0, _tempered(normalised(base, trials), trials))]
+    return [(stage.n_steps, stage.network) for stage in walk(base, rung, trials, settings.steps, cancelled)]
+
+
+def _fit(
+    base: FusionNetwork,
+    chosen: Candidate,
+    known: Sequence[Session],
+    settings: FinetuneSettings,
+    cancelled: Cancelled,
+) -> FusionNetwork:
+    stages = dict(_stages(base, chosen.rung, known, settings, cancelled))
+    return stages.get(chosen.n_steps, base)
+
+
+def _curve(
+    base: FusionNetwork,
+    network: FusionNetwork,
+    chosen: Candidate,
+    known: Sequence[Session],
+    test: Sequence[Session],
+    settings: FinetuneSettings,
+    cancelled: Cancelled,
+) -> tuple[CurvePoint, ...]:
+    labels = np.array([trial.label for trial in test], np.int64)
+    points = []
+    for share in _CURVE_SHARES:
+        n = round(share * len(known))
+        if n == 0:
+            one = base
+        elif n == len(known):
+            one = network
+        else:
+            one = _fit(base, chosen, known[:n], settings, cancelled)
+        right = answers_of(one, test).right(labels, main_pattern(base.modalities))
+        points.append(CurvePoint(n, float(right.mean()), over_trials(right)))
+    return tuple(points)
+
+
+def _tempered(network: FusionNetwork, trials: Sequence[Session]) -> FusionNetwork:
+    z = _log_probs(network, trials)
+    fitted: Tempered = fit_tempered(z, np.array([trial.label for trial in trials], np.int64))
+    return with_temperature_and_prior(network, fitted.temperature, fitted.bias)
+
+
+def _only_tempered(network: FusionNetwork, trials: Sequence[Session]) -> FusionNetwork:
+    labels = np.array([trial.label for trial in trials], np.int64)
+    temperature = fit_tempered(_log_probs(network, trials), labels).temperature
+    return with_temperature_and_prior(network, temperature, np.zeros(network.n_classes))
+
+
+def choose(candidates: Sequence[Candidate], rungs: Sequence[str]) -> Candidate:
+    """The lowest rung whose best is within a standard error of the best of all, by paired differences."""
+    best = min(candidates, key=lambda one: one.loss)
+    for rung in rungs:
+        own = [one for one in candidates if one.rung == rung]
+        if own and _as_good(mine := min(own, key=lambda one: one.loss), best):
+            return mine
+    return best
+
+
+def _as_good(mine: Candidate, best: Candidate) -> bool:
+    worse = mine.losses - best.losses
+    return float(worse.mean()) <= float(worse.std(ddof=1) / np.sqrt(len(worse)))
+
+
+def answers_of(network: FusionNetwork, trials: Sequence[Session]) -> Answers:
+    """What a network says of trials, in their order, in every pattern of presence."""
+    scores = score_sessions(network, trials)
+    joined = trial_scores(scores, float(network.temperatures[0]))
+    place = {key: i for i, key in enumerate(zip(joined.persons, joined.trials.tolist(), strict=True))}
+    order = [place[(trial.person, trial.trial)] for trial in trials]
+    return Answers({name: probs[order] for name, probs in joined.probs.items()})
+
+
+def _log_probs(network: FusionNetwork, trials: Sequence[Session]) -> Floats:
+    main = main_pattern(network.modalities)
+    scores = score_sessions(network, trials, asked={main: patterns(network.modalities)[main]})
+    joined = trial_scores(scores, float(network.temperatures[0]))
+    place = {key: i for i, key in enumerate(zip(joined.persons, joined.trials.tolist(), strict=True))}
+    order = [place[(trial.person, trial.trial)] for trial in trials]
+    return np.log(np.maximum(joined.probs[main][order], 1e-12))
+
+
+def _losses(network: FusionNetwork, trials: Sequence[Session], labels: Ints) -> Floats:
+    """(2, n): negative log likelihood of each trial, and 1 where it is right."""
+    z = _log_probs(network, trials)
+    return np.stack([-z[np.arange(len(labels)), labels], (z.argmax(1) == labels).astype(np.float64)])
+
+
+def judge(
+    before: Answers,
+    reference: Answers,
+    after: Answers,
+    labels: Ints,
+    pattern: str,
+    n_classes: int,
+    rung: str,
+) -> Verdict:
+    """Whether the calibrated model is better on the test trials, and by how much."""
+    base, mine = before.right(labels, pattern), after.right(labels, pattern)
+    gain = mine - base
+    base_nll, reference_nll, nll = (
+        float(a.losses(labels, pattern).mean()) for a in (before, reference, after)
+    )
+    p = sign_flip_p(reference.losses(labels, pattern) - after.losses(labels, pattern))
+    likelier = nll < min(base_nll, reference_nll)
+    better = rung != AS_IT_IS and likelier and p < ALPHA and bool(gain.mean() >= 0)
+    return Verdict(
+        n_test=len(labels),
+        base_accuracy=float(base.mean()),
+        base_ci=over_trials(base),
+        accuracy=float(mine.mean()),
+        ci=over_trials(mine),
+        gain=float(gain.mean()),
+        gain_ci=over_trials(gain),
+        p=p,
+        base_nll=base_nll,
+        reference_nll=reference_nll,
+        nll=nll,
+        chance=chance_level(labels, n_classes),
+        better=better,
+        words=_worded(better, rung, float(gain.mean()), p, likelier),
+    )
+
+
+def over_trials(values: Floats) -> Interval:
+    """95 % bootstrap interval of the mean over trials."""
+    draws = np.random.default_rng(0).integers(0, len(values), (_N_DRAWS, len(values)))
+    return interval(values[draws].mean(axis=1))
+
+
+def _worded(better: bool, rung: str, gain: float, p: float, likelier: bool) -> str:
+    if better:
+        return f"better: {100 * gain:+.0f} points on trials it has not met (p = {p:.3f}), by fitting: {rung}"
+    if rung == AS_IT_IS:
+        return "not better: nothing that was tried beat the base model on trials held out of the fit"
+    if gain < 0:
+        return f"not better: {100 * gain:+.0f} points on the test trials; the base model stays"
+    if not likelier:
+        return "not better: it fits the test trials no better than the base model, which stays"
+    return f"not better: {100 * gain:+.0f} points could be luck (p = {p:.2f}); the base model stays"

@@ -1,0 +1,127 @@
+"""From a person's recordings to a model in their profile: the one way, whichever face asked for it.
+
+The bundle, the report and the profile's entry are written whole or not at all. Equal recordings, base and
+settings give equal weights.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import safetensors.torch
+
+from bci_stream.model.archive import sha256_hex
+from bci_stream.model.bundle import Bundle, export_bundle
+from bci_stream.model.contract import Contract, Training
+from bci_stream.model.network import FusionNetwork
+from bci_stream.training.folders import new_folder
+from bci_stream.training.sessions import data_sha256
+from calibration.errors import ProfileError
+from calibration.finetune import Calibrated, FinetuneSettings, Report, calibrate
+from calibration.ladder import Cancelled, never
+from calibration.profile import Model, Profile, ProfileStore
+from calibration.report import write_report
+from calibration.trials import PersonTrials, read_trials
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Outcome:
+    """What came of it: the profile as it is now, its new model, the report's folder."""
+
+    profile: Profile
+    model: Model
+    report: Path
+    calibrated: Calibrated
+    left_out: tuple[str, ...]
+
+
+def calibrate_person(
+    store: ProfileStore,
+    name: str,
+    base: Bundle,
+    recordings: Sequence[Path],
+    *,
+    created: str,
+    device: str = "",
+    settings: FinetuneSettings = FinetuneSettings(),
+    report: Report = lambda what, share: None,
+    cancelled: Cancelled = never,
+) -> Outcome:
+    """Fit the base to these recordings and keep the outcome in the person's profile.
+
+    ``created``: ISO 8601, the time that the report bears. The model becomes active only if it is better.
+
+    Raises:
+        CalibrationError: the recordings do not serve, or it was cancelled.
+        ProfileError: the profile cannot be written, or is of another montage.
+    """
+    contract = base.contract
+    report("cutting the trials", 0.0)
+    trials = read_trials(recordings, name, contract)
+    profile = store.create(name, created, device, trials.ch_names)
+    if profile.montage and trials.ch_names and profile.montage != trials.ch_names:
+        raise ProfileError(
+            f"profile {name} is of electrodes {', '.join(profile.montage)}, these recordings of "
+            f"{', '.join(trials.ch_names)}: use another name for the other headset"
+        )
+    found = calibrate(
+        base.network, trials.sessions, contract.classes, settings, report=report, cancelled=cancelled
+    )
+    return _kept(store, profile, base, trials, found, created)
+
+
+def _kept(
+    store: ProfileStore, profile: Profile, base: Bundle, trials: PersonTrials, found: Calibrated, created: str
+) -> Outcome:
+    number = store.next_number(profile)
+    folder = store.report_path(profile.name, number)
+    with new_folder(folder) as fresh:
+        write_report(fresh, found, base.contract.classes, profile.name, trials.left_out, created)
+        for path in fresh.iterdir():
+            path.chmod(0o600)
+    path = store.bundle_path(profile.name, number)
+    sha256 = export_bundle(found.network, _contract(base, trials, found, created), path)
+    path.chmod(0o600)
+    verdict = found.verdict
+    model = Model(
+        number=number,
+        sha256=sha256,
+        weights_sha256=weights_sha256(found.network),
+        base_sha256=base.sha256,
+        created=created,
+        rung=found.chosen.rung,
+        better=verdict.better,
+        base_accuracy=verdict.base_accuracy,
+        accuracy=verdict.accuracy,
+        gain=verdict.gain,
+        p=verdict.p,
+        n_test=verdict.n_test,
+        words=verdict.words,
+    )
+    return Outcome(store.add_model(profile, model), model, folder, found, trials.left_out)
+
+
+def _contract(base: Bundle, trials: PersonTrials, found: Calibrated, created: str) -> Contract:
+    verdict = found.verdict
+    said = Training(
+        data_sha256=data_sha256(trials.sessions),
+        description=f"calibrated to one person: {found.chosen.rung}, from bundle {base.sha256[:8]}",
+        protocol=f"{len(found.known)} trials of one person; {verdict.n_test} later ones tested",
+        seed=0,
+    )
+    metrics = {
+        "test_accuracy": verdict.accuracy,
+        "base_test_accuracy": verdict.base_accuracy,
+        "test_trials": float(verdict.n_test),
+        "p": verdict.p,
+    }
+    changed = {"training": said, "metrics": metrics, "lineage": base.sha256, "created": created}
+    return base.contract.model_copy(update=changed)
+
+
+def weights_sha256(network: FusionNetwork) -> str:
+    """Of every weight and buffer: equal networks, to the bit, have equal ones."""
+    weights = {name: tensor.detach().contiguous() for name, tensor in sorted(network.state_dict().items())}
+    return sha256_hex(safetensors.torch.save(weights))

@@ -1,0 +1,101 @@
+"""A person's recordings as trials that a network can be fitted to, cut by the live pipeline."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from bci_stream.errors import BciStreamError, BundleMismatchError, ConfigError, CorpusError
+from bci_stream.model.contract import TOKEN_S, Contract
+from bci_stream.sources.xdf_recording import XdfRecording
+from bci_stream.training.prepare import Preparer
+from bci_stream.training.sessions import Session
+from bci_stream.training.trials import Trial
+from bci_stream.training.xdf_cut import TrialMarks, header, trials_of
+from calibration.errors import CalibrationError
+
+MARKERS_NAME = "bci-stream-calibration"  #: of our marker stream, on the network and in a recording
+
+
+@dataclass(frozen=True, slots=True)
+class PersonTrials:
+    """Sessions, one a trial, in the order of time; and what was left out, with the reason."""
+
+    sessions: tuple[Session, ...]
+    left_out: tuple[str, ...]
+    ch_names: tuple[str, ...]
+
+
+def read_trials(recordings: Sequence[Path], person: str, contract: Contract) -> PersonTrials:
+    """All good trials of a person's recordings, in the order given.
+
+    Raises:
+        CalibrationError: a recording cannot be read, has no trial, or its electrodes or emotions are not
+            those of the base model.
+    """
+    if not recordings:
+        raise CalibrationError("no recording is given to calibrate from")
+    left_out: list[str] = []
+    try:
+        ch_names, trials = _cut(recordings, person, contract, left_out)
+        return PersonTrials(_sessions(trials, ch_names, contract, left_out), tuple(left_out), ch_names)
+    except (CorpusError, ConfigError, BundleMismatchError) as error:
+        raise CalibrationError(str(error)) from error
+
+
+def _cut(
+    recordings: Sequence[Path], person: str, contract: Contract, left_out: list[str]
+) -> tuple[tuple[str, ...], list[Trial]]:
+    trials: list[Trial] = []
+    ch_names: tuple[str, ...] | None = None
+    for path in recordings:
+        marks = TrialMarks(modalities=contract.modalities, markers=_markers_of(path))
+        _, names, labels = header(path, marks)
+        if ch_names is not None and names != ch_names:
+            raise CalibrationError(
+                f"{path} has electrodes {', '.join(names)}, the recording before it {', '.join(ch_names)}: "
+                "calibrate from recordings of one montage"
+            )
+        if unknown := sorted(set(labels) - set(contract.classes)):
+            raise CalibrationError(
+                f"{path} has trials of {', '.join(unknown)}, and the base model knows "
+                f"{', '.join(contract.classes)}: use a base with these emotions"
+            )
+        ch_names = names
+        trials += trials_of(path, person, marks, len(trials), left_out.append)
+    return ch_names or (), trials
+
+
+def _sessions(
+    trials: Sequence[Trial], ch_names: tuple[str, ...], contract: Contract, left_out: list[str]
+) -> tuple[Session, ...]:
+    preparer = Preparer(contract.model_copy(update={"hop_s": TOKEN_S}), ch_names)
+    sessions = []
+    for trial in trials:
+        if _seconds(trial) < contract.window_s * contract.min_coverage:
+            left_out.append(
+                f"{trial.source}, trial {trial.number + 1} ({trial.label}): shorter than a window"
+            )
+            continue
+        sessions.append(preparer.session(trial))
+    return tuple(sessions)
+
+
+def _seconds(trial: Trial) -> float:
+    lengths = []
+    if trial.eeg is not None:
+        lengths.append(len(trial.eeg) / trial.eeg_sfreq)
+    if trial.audio is not None:
+        lengths.append(len(trial.audio) / trial.audio_sfreq)
+    return min(lengths)
+
+
+def _markers_of(path: Path) -> str | None:
+    """Our own markers where the recording has them; else whatever markers there are."""
+    try:
+        with XdfRecording.open(path) as recording:
+            ours = any(info.name == MARKERS_NAME for info in recording.streams)
+    except BciStreamError as error:
+        raise CalibrationError(f"{path}: {error}") from error
+    return f"name={MARKERS_NAME}" if ours else None

@@ -1,0 +1,167 @@
+"""The ladder moves what it may, the outcome is what was measured, and shuffled labels are no gain."""
+
+import copy
+
+import numpy as np
+import pytest
+import torch
+from simulated_calibration import BRIEF
+
+from bci_stream.training.personal_head import fit_tempered
+from bci_stream.training.sessions import Session
+from calibration.errors import CalibrationError
+from calibration.finetune import (
+    Answers,
+    Candidate,
+    answers_of,
+    calibrate,
+    choose,
+    judge,
+    split_in_time,
+)
+from calibration.ladder import (
+    AS_IT_IS,
+    FULL,
+    FUSION,
+    HEAD,
+    LAST_BLOCK,
+    LEARNED,
+    TEMPERED,
+    StepSettings,
+    moved,
+    normalised,
+    walk,
+    with_temperature_and_prior,
+)
+
+FEW = StepSettings(checkpoints=(1, 2), n_windows=16, n_trials=3)
+
+
+@pytest.mark.parametrize(
+    ("rung", "parts"),
+    [
+        (HEAD, {"classifier", "heads"}),
+        (FUSION, {"classifier", "heads", "fusion", "encoders.eeg", "encoders.audio"}),
+        (LAST_BLOCK, {"classifier", "heads", "fusion", "encoders.eeg", "encoders.audio"}),
+        (FULL, {"classifier", "heads", "fusion", "encoders.eeg", "encoders.audio"}),
+    ],
+)
+def test_a_rung_moves_what_it_may_and_leaves_the_base_alone(rung, parts, base, trials):
+    before = copy.deepcopy(base.network.state_dict())
+    stages = list(walk(base.network, rung, trials.sessions[:6], FEW))
+    assert [stage.n_steps for stage in stages] == [1, 2]
+    change = moved(base.network, stages[-1].network)
+    assert {part for part, share in change.items() if share > 0} == parts
+    for name, value in before.items():
+        torch.testing.assert_close(base.network.state_dict()[name], value, rtol=0, atol=0)
+
+
+def test_the_blocks_of_encoders_move_only_where_they_may(base, trials):
+    for rung in (HEAD, FUSION):
+        (*_, last) = walk(base.network, rung, trials.sessions[:6], FEW)
+        for name, p in last.network.named_parameters():
+            if name.startswith("encoders.") and ".pool." not in name:
+                assert torch.equal(p, dict(base.network.named_parameters())[name]), name
+
+
+@pytest.mark.parametrize("rung", LEARNED)
+def test_equal_trials_give_equal_bits(rung, base, trials):
+    ends = [list(walk(base.network, rung, trials.sessions[:6], FEW))[-1].network for _ in range(2)]
+    a, b = (end.state_dict() for end in ends)
+    assert all(torch.equal(a[name], b[name]) for name in a)
+
+
+def test_a_walk_can_be_cancelled(base, trials):
+    assert list(walk(base.network, HEAD, trials.sessions[:4], FEW, lambda: True)) == []
+    with pytest.raises(CalibrationError, match="cancelled"):
+        calibrate(base.network, trials.sessions, base.contract.classes, BRIEF, cancelled=lambda: True)
+
+
+def test_temperature_and_prior_do_what_their_formula_says(base, trials):
+    sessions = trials.sessions[:8]
+    z = np.log(answers_of(base.network, sessions).probs["both"])
+    fitted = fit_tempered(z, np.array([session.label for session in sessions]))
+    network = with_temperature_and_prior(base.network, fitted.temperature, fitted.bias)
+    output = network.fuse(*_window(network, sessions[0]))
+    plain = base.network.fuse(*_window(base.network, sessions[0]))
+    wanted = fitted.log_probs(torch.log(plain.probs).double().detach().numpy())
+    np.testing.assert_allclose(np.log(output.probs.detach().numpy()), wanted, atol=1e-4)
+
+
+def _window(network, session):
+    from bci_stream.training.batches import collate
+    from bci_stream.training.evaluate import encode_parts, gather_windows
+
+    tokens = encode_parts(network, collate([session], [(0, session.n_tokens)]))
+    row, end = torch.tensor([0]), torch.tensor([session.n_tokens - 1])
+    return (*gather_windows(network.n_tokens, tokens, row, end), torch.ones(1, 2))
+
+
+def test_normalisation_is_taken_from_the_trials(base, trials):
+    network = normalised(base.network, trials.sessions)
+    assert not torch.equal(network.encoders["audio"].mean, base.network.encoders["audio"].mean)
+
+
+def test_the_split_is_in_time_and_by_class(base, trials):
+    known, test = split_in_time(trials.sessions, base.contract.classes)
+    for label in {trial.label for trial in trials.sessions}:
+        latest = max(trial.trial for trial in known if trial.label == label)
+        assert latest < min(trial.trial for trial in test if trial.label == label)
+    assert not {trial.trial for trial in known} & {trial.trial for trial in test}
+
+
+def test_too_few_trials_say_what_is_missing(base, trials):
+    with pytest.raises(CalibrationError, match="record 3 more"):
+        split_in_time([t for i, t in enumerate(trials.sessions) if i < 5], base.contract.classes)
+    one = [trial for trial in trials.sessions if trial.label == 0]
+    with pytest.raises(CalibrationError, match="neutral only"):
+        split_in_time(one, base.contract.classes)
+
+
+def candidate(rung, n_steps, losses):
+    return Candidate(rung, n_steps, np.array(losses), 0.5)
+
+
+def test_the_lowest_rung_that_is_as_good_is_chosen():
+    plain = candidate(AS_IT_IS, 0, [1.0, 1.0, 1.0, 1.2])
+    tempered = candidate(TEMPERED, 0, [0.6, 0.5, 0.7, 0.6])
+    head = candidate(HEAD, 10, [0.5, 0.7, 0.6, 0.5])
+    assert choose([plain, tempered, head], (AS_IT_IS, TEMPERED, HEAD)) is tempered
+    assert choose([plain, head], (AS_IT_IS, HEAD)) is head
+    assert choose([plain, candidate(HEAD, 10, [0.9, 1.1, 1.2, 0.9])], (AS_IT_IS, HEAD)) is plain
+
+
+def answers(p_right, labels, n_classes=5):
+    probs = np.full((len(labels), n_classes), (1 - np.asarray(p_right))[:, None] / (n_classes - 1))
+    probs[np.arange(len(labels)), labels] = p_right
+    return Answers({"both": probs})
+
+
+def test_a_model_is_accepted_only_when_it_is_better():
+    labels = np.arange(20) % 5
+    weak, strong = answers(np.full(20, 0.3), labels), answers(np.full(20, 0.8), labels)
+    assert judge(weak, weak, strong, labels, "both", 5, HEAD).better
+    assert not judge(weak, weak, weak, labels, "both", 5, HEAD).better
+    assert not judge(strong, strong, weak, labels, "both", 5, HEAD).better
+    assert not judge(weak, weak, strong, labels, "both", 5, AS_IT_IS).better
+    # only more sure of itself than the base, as the base with its temperature fitted is as well
+    assert not judge(weak, strong, strong, labels, "both", 5, TEMPERED).better
+
+
+def test_a_gain_that_could_be_luck_is_not_accepted():
+    labels = np.arange(20) % 5
+    before = answers(np.full(20, 0.5), labels)
+    after = answers(np.where(np.arange(20) < 11, 0.62, 0.42), labels)
+    verdict = judge(before, before, after, labels, "both", 5, HEAD)
+    assert verdict.nll < verdict.base_nll
+    assert not verdict.better
+    assert "luck" in verdict.words
+
+
+def test_shuffled_labels_are_no_gain(base, trials):
+    labels = np.random.default_rng(0).permutation([trial.label for trial in trials.sessions])
+    shuffled = [
+        Session(t.person, t.parts, np.where(t.labels >= 0, label, -1), t.segments)
+        for t, label in zip(trials.sessions, labels, strict=True)
+    ]
+    assert not calibrate(base.network, shuffled, base.contract.classes, BRIEF).verdict.better
