@@ -142,7 +142,8 @@ def _headline(report: Report) -> str:
     length = f", {seconds_words(max(lasts))}" if lasts else ""
     n_damaged = f"; {counted(len(report.damage), 'warning')}" if report.damage else ""
     cut = "; not closed by its recorder" if report.complete is False else ""
-    return f"{report.path.name}: {_size(report.n_bytes)}, {counted(len(report.streams), 'stream')}{length}{cut}{n_damaged}"
+    what = f"{_size(report.n_bytes)}, {counted(len(report.streams), 'stream')}{length}"
+    return f"{report.path.name}: {what}{cut}{n_damaged}"
 
 
 def counted(n: int, thing: str) -> str:
