@@ -43,6 +43,11 @@ class Reader:
         self._process: subprocess.Popen[str] | None = None
         self._n_left = 0
 
+    def warm_up(self) -> None:
+        """Let a child compile what is compiled once a machine: the compiler's memory is not the reader's."""
+        self._start()
+        self.close()
+
     def read(self, path: Path) -> dict[str, Any]:
         """How reading went; ``died`` where the child did not live to tell."""
         if self._process is None or self._n_left == 0:
@@ -140,6 +145,7 @@ def run(
 ) -> Report:
     """Read the bombs of at most ``largest`` bytes and then ``n`` damaged files."""
     report, reader = Report(limit_cpu_s=limit_cpu_s), Reader()
+    reader.warm_up()
     with TemporaryDirectory(prefix="bci-fuzz-") as name:
         folder = Path(name)
         path = folder / "damaged.xdf"
