@@ -22,7 +22,7 @@ def register(app: typer.Typer) -> None:
 
 
 def info(
-    file: Annotated[Path, typer.Argument(help="recording, .xdf")],
+    file: Annotated[Path, typer.Argument(help="recording: .xdf, .fif, .edf, .bdf, .set, .vhdr or .csv")],
     plot: Annotated[
         Path | None, typer.Option("--plot", help="write a picture of it: .png, .svg, .pdf or .jpg")
     ] = None,

@@ -6,6 +6,7 @@ import configparser
 import json
 import os
 import platform
+import re
 import shutil
 import socket
 import subprocess
@@ -23,6 +24,7 @@ from apps import doctor_verdicts as verdicts
 from apps.choice import DEMO_BUNDLE
 from apps.console import out, say, write_line
 from apps.doctor_verdicts import Finding, Verdict
+from bci_stream.sources.lsl_config import lsl_config_text
 
 _COLOURS: Final = {Verdict.OK: "green", Verdict.WARN: "yellow", Verdict.FAIL: "red"}
 _CONFIG_PLACES: Final = (
@@ -31,6 +33,7 @@ _CONFIG_PLACES: Final = (
     Path("/etc/lsl_api/lsl_api.cfg"),
 )
 _BASE_PORT, _PORT_RANGE = 16572, 32
+_COMPLAINT: Final = re.compile(r"[\w.]*(Error|Exception)\b.*:")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +61,12 @@ class Probed:
 
 
 def run(options: DoctorOptions) -> None:
-    """Examine and tell; exit code 1 when something must be mended."""
+    """Examine and tell; exit code 1 when something must be mended.
+
+    Raises ConfigError for a scope or a session id that LSL cannot take.
+    """
+    if options.scope is not None or options.session_id is not None:
+        lsl_config_text(options.session_id or "default", options.scope or "machine")  # type: ignore[arg-type]
     findings = examine(options)
     if options.as_json:
         write_line(json.dumps({"kind": "doctor", "findings": [asdict(finding) for finding in findings]}))
@@ -144,7 +152,7 @@ def probe(
 def _last_words(text: str, code: int) -> str:
     """What a process that failed said: a library's complaint, or the last line of a traceback."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    told = [line for line in lines if "Error" in line or "could not" in line.lower()]
+    told = [line for line in lines if _COMPLAINT.match(line) or "could not" in line.lower()]
     return (told[:1] or lines[-1:] or [f"it ended with exit code {code}"])[0][:200]
 
 

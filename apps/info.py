@@ -16,6 +16,7 @@ from apps.console import out, say, warn, write_line
 from bci_stream.errors import ConfigError
 from bci_stream.sources.metadata import is_parked
 from bci_stream.sources.overview import Channel, StreamOverview, survey
+from bci_stream.sources.recordings import open_recording
 from bci_stream.sources.xdf import XdfRecording
 
 FOREIGN_S = 1e6  #: streams that begin further apart than this are stamped on different epochs
@@ -64,9 +65,10 @@ def run(options: InfoOptions) -> None:
 
 def look(path: Path) -> Report:
     """One pass over the file."""
-    with XdfRecording.open(path) as recording:
+    with open_recording(path) as recording:
         streams = survey(recording)
-        return Report(path, recording.n_bytes, streams, recording.warnings, recording.complete)
+        complete = recording.complete if isinstance(recording, XdfRecording) else None
+        return Report(path, path.stat().st_size, streams, recording.warnings, complete)
 
 
 def _check_plot(path: Path) -> None:
@@ -138,11 +140,15 @@ def _tell(report: Report) -> None:
 def _headline(report: Report) -> str:
     lasts = [s.t_end - s.t_start for s in report.streams if s.n_samples]
     length = f", {seconds_words(max(lasts))}" if lasts else ""
-    n_damaged = f"; {len(report.damage)} damaged places" if report.damage else ""
+    n_damaged = f"; {counted(len(report.damage), 'warning')}" if report.damage else ""
     cut = "; not closed by its recorder" if report.complete is False else ""
-    return (
-        f"{report.path.name}: {_size(report.n_bytes)}, {len(report.streams)} streams{length}{cut}{n_damaged}"
-    )
+    what = f"{_size(report.n_bytes)}, {counted(len(report.streams), 'stream')}{length}"
+    return f"{report.path.name}: {what}{cut}{n_damaged}"
+
+
+def counted(n: int, thing: str) -> str:
+    """1 stream, 2 streams."""
+    return f"{n} {thing}" if n == 1 else f"{n} {thing}s"
 
 
 def _size(n_bytes: int) -> str:

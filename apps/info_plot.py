@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from apps.info import FOREIGN_S, Report, amount, first_start, remarks, sd_words, seconds_words
+from apps.info import FOREIGN_S, Report, amount, counted, first_start, remarks, sd_words, seconds_words
 from bci_stream.errors import ConfigError
 from bci_stream.messages import TimeArray
 from bci_stream.sources.overview import GAP_S, StreamOverview
@@ -72,8 +72,8 @@ def draw(report: Report) -> Figure:
 
 def _title(report: Report, ends: list[float]) -> str:
     length = f", {seconds_words(max(ends))}" if ends else ""
-    damage = f" — {len(report.damage)} damaged places" if report.damage else ""
-    return f"{report.path.name}: {len(report.streams)} streams{length}{damage}"
+    damage = f" — {counted(len(report.damage), 'warning')}" if report.damage else ""
+    return f"{report.path.name}: {counted(len(report.streams), 'stream')}{length}{damage}"
 
 
 def _traced(streams: list[StreamOverview]) -> list[StreamOverview]:

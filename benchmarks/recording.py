@@ -50,8 +50,8 @@ def events(setup: Setup, duration_s: float) -> Iterator[Event]:
         yield Chunk(role, stamps, values)
 
 
-def write_xdf(path: Path, setup: Setup, duration_s: float) -> None:
-    """The recording as LabRecorder would write it, a stamp on every sample."""
+def write_xdf(path: Path, setup: Setup, duration_s: float, stamp_every: int = 1) -> None:
+    """The recording as LabRecorder would write it; ``stamp_every``: samples from one stamp to the next."""
     with path.open("wb") as file:
         file.write(b"XDF:")
         _put(file, 1, b'<?xml version="1.0"?><info><version>1.0</version></info>')
@@ -71,7 +71,12 @@ def write_xdf(path: Path, setup: Setup, duration_s: float) -> None:
                 _put(file, 4, struct.pack("<Idd", stream, stamps[0], 0.0))
             rows = np.empty(len(stamps), [("n", "u1"), ("t", "<f8"), ("v", "<f4", (values.shape[1],))])
             rows["n"], rows["t"], rows["v"] = 8, stamps, values
-            _put(file, 3, struct.pack("<IBI", stream, 4, len(stamps)) + rows.tobytes())
+            content = rows.view(np.uint8).reshape(len(rows), -1)
+            keep = np.ones(content.shape, bool)
+            bare = np.arange(len(rows)) % stamp_every != 0
+            content[bare, 0] = 0
+            keep[bare, 1:9] = False
+            _put(file, 3, struct.pack("<IBI", stream, 4, len(stamps)) + content[keep].tobytes())
 
 
 def _put(file: object, tag: int, content: bytes) -> None:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bci_stream.messages import ClockOffset, Gap, StreamInfo, TimeArray
+from bci_stream.messages import Gap, StreamInfo, TimeArray
 from bci_stream.sources.channel_stats import ChannelFigures, ChannelStats, Outline
 from bci_stream.sources.metadata import unit_to_uv
+from bci_stream.sources.recordings import Recording
 from bci_stream.sources.selection import looks_like_eeg
 from bci_stream.sources.stamp_clock import StampClock
 from bci_stream.sources.xdf_recording import SampleBlock, StreamSummary
@@ -27,23 +28,6 @@ _TRACES = 8
 _BLOCK_VALUES = 1 << 18
 _BACK_S = 1.0
 _TOGETHER = 1 << 14  # values
-
-
-class Readable(Protocol):
-    """What an overview needs of a recording."""
-
-    @property
-    def streams(self) -> tuple[StreamInfo, ...]:
-        """The header of every stream."""
-
-    def summary(self, key: str) -> StreamSummary:
-        """What it holds of one stream."""
-
-    def clock_offsets(self, key: str) -> tuple[TimeArray, TimeArray]:
-        """Remote times and offsets (s) of a stream."""
-
-    def blocks(self, max_samples: Mapping[str, int]) -> Iterator[SampleBlock | ClockOffset]:
-        """Samples and clock offsets in the file's order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +75,7 @@ class StreamOverview:
         return looks_like_eeg(self.info)
 
 
-def survey(recording: Readable) -> tuple[StreamOverview, ...]:
+def survey(recording: Recording) -> tuple[StreamOverview, ...]:
     """Look at every stream of a recording, once."""
     looks = {info.key: _Look(info, recording) for info in recording.streams}
     sizes = {key: max(64, _BLOCK_VALUES // look.info.n_channels) for key, look in looks.items()}
@@ -147,7 +131,7 @@ class _Steps:
 class _Look:
     """One stream on its way through the pass."""
 
-    def __init__(self, info: StreamInfo, recording: Readable) -> None:
+    def __init__(self, info: StreamInfo, recording: Recording) -> None:
         self.info = info
         self._summary = recording.summary(info.key)
         self._clock = StampClock(*recording.clock_offsets(info.key))

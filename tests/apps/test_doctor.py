@@ -167,3 +167,16 @@ def test_without_liblsl_one_line_says_so():
     (finding,) = doctor._lsl(DoctorOptions(), doctor.Probed({}, "No module named 'pylsl'"))
     assert finding.verdict is Verdict.FAIL
     assert "pylsl" in finding.fix
+
+
+def test_a_scope_that_lsl_does_not_have_is_one_line():
+    done = bci("doctor", "--scope", "moon")
+    assert done.code == 2
+    assert done.err.count("\n") == 1
+    assert "scope must be one of machine" in done.err
+
+
+def test_an_interpreters_complaint_is_told_not_its_source():
+    text = "Traceback (most recent call last):\n  raise ConfigError(x)\nmodule.ConfigError: no such thing\n"
+    assert doctor._last_words(text, 1) == "module.ConfigError: no such thing"
+    assert doctor._last_words("", -11) == "it ended with exit code -11"

@@ -14,7 +14,7 @@ from bci_stream.sources.overview import survey
 from bci_stream.sources.xdf import XdfRecording
 from tests.apps.command import bci
 from tests.fuzz.bombs import chunk, header
-from tests.recordings import XDF_COMPOSITE, XDF_DEV, needs_recordings
+from tests.recordings import DATA, XDF_COMPOSITE, XDF_DEV, needs_recordings
 
 
 def samples(stream, stamps, values):
@@ -184,6 +184,15 @@ def test_truth_of_real_recordings():
     resets = {s.info.type: s for s in look(XDF_DEV / "clock_resets.xdf").streams}
     assert resets["EEG"].clock.n_resets == 1
     assert resets["EEG"].gaps[0].t_end - resets["EEG"].gaps[0].t_start == pytest.approx(274, abs=1)
+
+
+@needs_recordings
+def test_other_formats_are_looked_at_alike(tmp_path):
+    (eeg,) = look(DATA / "eeg" / "muse_mental_state" / "subjecta-relaxed-1.csv.gz").streams
+    assert eeg.n_samples == 15_204
+    assert eeg.sfreq == pytest.approx(256, rel=1e-3)
+    assert [channel.name for channel in eeg.channels][:4] == ["TP9", "AF7", "AF8", "TP10"]
+    assert all(1 < channel.figures.sd < 100 for channel in eeg.channels)
 
 
 @needs_recordings

@@ -82,8 +82,8 @@ BOMBS: dict[str, Callable[[], bytes]] = {
     "chunks that are longer than the file": lambda: _file(
         header(1, 1, "int8"), (b"\x04" + struct.pack("<IHIBI", 1 << 30, 3, 1, 4, 1 << 30)) * 50_000
     ),
-    "4 million samples of a byte in one chunk": lambda: _file(
-        header(1, 1, "int8"), chunk(3, struct.pack("<IBI", 1, 4, 4_000_000) + b"\x00\x05" * 4_000_000)
+    "3 million samples of a byte in one chunk": lambda: _file(
+        header(1, 1, "int8"), chunk(3, struct.pack("<IBI", 1, 4, 3_000_000) + b"\x00\x05" * 3_000_000)
     ),
     "one text of 16 MB": lambda: _texts(1, 16 << 20),
     "texts of 1 MB": lambda: _texts(20, 1 << 20),

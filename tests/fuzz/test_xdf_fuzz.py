@@ -9,12 +9,12 @@ from tests.fuzz.xdf import run
 
 
 def test_damaged_files_and_bombs_are_read_or_refused_in_one_line():
-    report = run(150, seed=7, reals=False)
+    report = run(120, seed=7, reals=False, largest=1.2e6, limit_cpu_s=30.0)  # machines may be slow
     assert report.bad == []
-    assert report.n > 170
-    assert report.outcomes["read"] > 120
+    assert report.n > 130
+    assert report.outcomes["read"] > 90
     assert report.outcomes["RecordingError"] > 2
-    assert report.n_shielded > 50
+    assert report.n_shielded > 40
 
 
 def test_the_same_seed_makes_the_same_file():
