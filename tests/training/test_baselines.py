@@ -27,7 +27,7 @@ from bci_stream.training.splits import make_split
 def easy():
     """Classes far apart: a model that learns at all is far above the chance of 20 %."""
     return GeneratedCorpus(
-        GeneratorSettings(n_people=8, n_trials=20, trial_s=3.0, eeg_separation=6.0, audio_separation=6.0)
+        GeneratorSettings(n_people=8, n_trials=20, trial_s=2.0, eeg_separation=6.0, audio_separation=6.0)
     )
 
 
@@ -38,7 +38,7 @@ def split(easy):
 
 @pytest.mark.parametrize("name", BASELINES)
 def test_every_baseline_learns_people_that_it_has_not_met(name, easy, split, cache):
-    settings = BaselineSettings(window_s=3.0, n_epochs=5)
+    settings = BaselineSettings(window_s=2.0, n_epochs=5)
     trials, _ = run_baseline(name, easy, split, settings, machine=Machine(cache=cache), n_run=1)
     (probs,) = trials.probs.values()
     assert len(probs) == 40
@@ -48,7 +48,7 @@ def test_every_baseline_learns_people_that_it_has_not_met(name, easy, split, cac
 
 @pytest.mark.parametrize("name", ["band-power-lda", "mel-logistic"])
 def test_folds_side_by_side_are_the_folds_one_by_one(name, easy, split, cache, tmp_path):
-    settings, machine = BaselineSettings(window_s=3.0), Machine(cache=cache)
+    settings, machine = BaselineSettings(window_s=2.0), Machine(cache=cache)
     alone, sha = run_baseline(name, easy, split, settings, machine=machine, n_run=2)
     beside, _ = run_baseline(name, easy, split, settings, machine=machine, n_run=2, workers=Workers(2))
     (a,), (b,) = alone.probs.values(), beside.probs.values()
