@@ -156,6 +156,7 @@ class UnitCheck:
     def _judge(self) -> UnitDoubt | None:
         held = np.concatenate(self._parts)
         self._parts, self._n_held = [], 0
-        spread = amplitudes_uv(held, self._sfreq)
+        with np.errstate(all="ignore"):  # damaged values may be any number, or none
+            spread = amplitudes_uv(held, self._sfreq)
         self.done = bool(np.isfinite(spread).any())
         return doubt_amplitudes(spread)

@@ -43,9 +43,9 @@ class Reader:
         self._process: subprocess.Popen[str] | None = None
         self._n_left = 0
 
-    def warm_up(self) -> None:
+    def warm_up(self, path: Path) -> None:
         """Let a child compile what is compiled once a machine: the compiler's memory is not the reader's."""
-        self._start()
+        self.read(path)
         self.close()
 
     def read(self, path: Path) -> dict[str, Any]:
@@ -145,18 +145,19 @@ def run(
 ) -> Report:
     """Read the bombs of at most ``largest`` bytes and then ``n`` damaged files."""
     report, reader = Report(limit_cpu_s=limit_cpu_s), Reader()
-    reader.warm_up()
     with TemporaryDirectory(prefix="bci-fuzz-") as name:
         folder = Path(name)
         path = folder / "damaged.xdf"
         try:
+            bases = list(_bases(folder, reals))
+            reader.warm_up(folder / "session.xdf")
             for what, make in BOMBS.items():
                 content = make()
                 if len(content) > largest:
                     continue
                 path.write_bytes(content)
                 report.take(what, path.stat().st_size, reader.read(path))
-            _mutated(report, reader, path, list(_bases(folder, reals)), n, seed)
+            _mutated(report, reader, path, bases, n, seed)
         finally:
             reader.close()
     return report

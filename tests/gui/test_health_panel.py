@@ -69,7 +69,7 @@ def test_streams_that_come_and_go_change_the_table(panel: HealthPanel) -> None:
     panel.show_frame(frame)
     assert panel.text("audio", "name") == "voice: USB microphone"
     panel.show_frame(replace(frame, streams=()))
-    assert "23 % of one core" in panel.text("processor")
+    assert "23 % of a core" in panel.text("processor")
 
 
 def test_names_with_html_are_shown_as_they_are(panel: HealthPanel) -> None:

@@ -15,7 +15,7 @@ from bci_stream.engine.frame import Frame
 
 HEIGHT_EM = 4.4
 _LARGEST, _SMALLEST = 2.3, 1.2
-_MARKS = {"uncertain": "? ", "stale": "⌛ "}
+_MARKS = {"uncertain": "? ", "stale": "○ "}
 
 
 class Headline(Canvas):

@@ -15,6 +15,7 @@ from apps.gui.viewmodels.health import Health, Line, StreamRow, health, hints, t
 from bci_stream.engine.frame import Frame
 
 _WIDE_EM = 36.0
+_LINE_EM = 48.0  # from here on all lines stand beside each other
 
 
 class HealthPanel(QtWidgets.QScrollArea):
@@ -25,7 +26,7 @@ class HealthPanel(QtWidgets.QScrollArea):
         self.theme = theme
         self._frame: Frame | None = None
         self._shown: Health | None = None
-        self._form: tuple[bool, tuple[str, ...]] | None = None
+        self._form: tuple[int, tuple[str, ...]] | None = None
         self._labels: dict[object, Any] = {}
         self._said: dict[object, tuple[str, str]] = {}
         self.latency = LatencyView(theme)
@@ -48,10 +49,12 @@ class HealthPanel(QtWidgets.QScrollArea):
         if not self.isVisible():
             return
         found = health(frame)
-        form = (self.width() > _WIDE_EM * self._em, tuple(row.role for row in found.streams))
+        width_em = self.width() / self._em
+        n_columns = 1 + (width_em > _WIDE_EM) + (width_em > _LINE_EM)
+        form = (n_columns, tuple(row.role for row in found.streams))
         if form != self._form:
             self._form = form
-            self._build(found, wide=form[0])
+            self._build(found, n_columns)
         if found != self._shown:
             self._shown = found
             for row in found.streams:
@@ -69,7 +72,7 @@ class HealthPanel(QtWidgets.QScrollArea):
         self._say((row.role, "light"), row.light, colour)
         self._say((row.role, "name"), row.name, self.theme.text)
         self._say((row.role, "words"), row.words, self.theme.muted if row.level == "good" else colour)
-        wide = self._form is not None and self._form[0]
+        wide = self._form is not None and self._form[0] > 1
         self._labels[row.role, "words"].setVisible(not wide or row.level != "good")  # else the figures say it
         for i, words in enumerate(row.figures):
             self._say((row.role, i), words, self.theme.text)
@@ -96,21 +99,22 @@ class HealthPanel(QtWidgets.QScrollArea):
 
     # -- how it is laid out -------------------------------------------------------------------------------
 
-    def _build(self, found: Health, *, wide: bool) -> None:
+    def _build(self, found: Health, n_columns: int) -> None:
         self.latency.setParent(None)
         self._body = QtWidgets.QWidget()
         self._labels, self._said, self._shown = {}, {}, None
         em = self._em
         column = QtWidgets.QVBoxLayout(self._body)
-        column.setContentsMargins(*[math.ceil(0.5 * em)] * 4)
-        column.setSpacing(math.ceil(0.35 * em))
+        side, end = math.ceil(0.5 * em), math.ceil(0.3 * em)
+        column.setContentsMargins(side, end, side, end)
+        column.setSpacing(math.ceil(0.25 * em))
         table = QtWidgets.QGridLayout()
         table.setHorizontalSpacing(math.ceil(0.9 * em))
         table.setVerticalSpacing(math.ceil(0.1 * em))
-        (self._fill_wide if wide else self._fill_narrow)(table, found)
+        (self._fill_wide if n_columns > 1 else self._fill_narrow)(table, found)
         column.addLayout(table)
         column.addWidget(self.latency)
-        column.addLayout(self._lines(found, 2 if wide else 1))
+        column.addLayout(self._lines(found, n_columns))
         column.addStretch(1)
         self.setWidget(self._body)
 
@@ -126,9 +130,8 @@ class HealthPanel(QtWidgets.QScrollArea):
             grid.addWidget(self._title(line.title), row, left + 1)
             label = self._label((line.title,), elided=True)
             grid.addWidget(label, row, left + 2, 1, 3 * n_columns - 2 - left if last else 1)
-        grid.setColumnStretch(2, 3)
-        if n_columns > 1:
-            grid.setColumnStretch(5, 1)
+        for i, share in enumerate((5, 4, 10)[:n_columns]):
+            grid.setColumnStretch(3 * i + 2, share)
         return grid
 
     def _fill_wide(self, table: Any, found: Health) -> None:

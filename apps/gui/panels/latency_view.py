@@ -14,7 +14,8 @@ from apps.gui.viewmodels.health import Health, health
 from apps.gui.viewmodels.words import figure
 from bci_stream.engine.frame import Frame
 
-_HEIGHT_EM = 2.1
+_SMALL = 0.88
+_WIDE_EM = 40.0
 
 
 class LatencyView(Canvas):
@@ -26,7 +27,7 @@ class LatencyView(Canvas):
             " the output"
         )
         super().__init__(theme, tr("latency"), hint)
-        self.setFixedHeight(math.ceil(_HEIGHT_EM * self.em))
+        self._fit()
 
     def key(self, frame: Frame) -> tuple[object, ...]:
         """The parts, to a tenth of a millisecond."""
@@ -77,16 +78,42 @@ class LatencyView(Canvas):
         self._draw_names(painter, model)
 
     def _draw_names(self, painter: Any, model: Health) -> None:
-        em, x = self.em, self._left()
-        for which, (name, value) in enumerate(model.latency):
+        em = self.em
+        for (x, y), which, words in self._places():
+            square = QtCore.QRectF(x, y + 0.25 * em, 0.55 * em, 0.55 * em)
+            painter.fillRect(square, QtGui.QColor(self._shade(which)))
+            rect = QtCore.QRectF(x + 0.8 * em, y, self.width() - x - 0.8 * em, em)
+            self.write(painter, rect, words, self.theme.muted, LEFT, scale=_SMALL)
+
+    def _places(self) -> list[tuple[tuple[float, float], int, str]]:
+        """Where the name of each part is written, in as many lines as it takes."""
+        em = self.em
+        metrics = QtGui.QFontMetricsF(self.font())
+        wide = self.width() > _WIDE_EM * em
+        x, y = (self._left() if wide else 0.0), em
+        found = []
+        for which, (name, value) in enumerate(self.model.latency):
             words = f"{name} {figure(value, 'ms', 1 if value < 10 else 0)}"
-            painter.fillRect(
-                QtCore.QRectF(x, 1.25 * em, 0.55 * em, 0.55 * em), QtGui.QColor(self._shade(which))
-            )
-            wide = self.set_font(painter, 0.88).horizontalAdvance(words)
-            room = min(wide + 2, self.width() - x - 0.8 * em)
-            if room < em:
-                return
-            rect = QtCore.QRectF(x + 0.8 * em, em, room, em)
-            self.write(painter, rect, words, self.theme.muted, LEFT, scale=0.88)
-            x += wide + 1.8 * em
+            room = _SMALL * metrics.horizontalAdvance(words) + 1.8 * em
+            if x > 0 and x + room - em > self.width():
+                x, y = 0.0, y + em
+            found.append(((x, y), which, words))
+            x += room
+        return found
+
+    def show_frame(self, frame: Frame) -> None:
+        """Take a frame; as tall as the names need."""
+        super().show_frame(frame)
+        self._fit()
+
+    def resizeEvent(self, event: Any) -> None:  # noqa: N802 - Qt's name
+        """As tall as the names need."""
+        super().resizeEvent(event)
+        self._fit()
+
+    def _fit(self) -> None:
+        places = self._places() if self.model is not None else []
+        lowest = max((y for (_, y), _, _ in places), default=self.em)
+        tall = math.ceil(lowest + 1.1 * self.em)
+        if tall != self.height():
+            self.setFixedHeight(tall)

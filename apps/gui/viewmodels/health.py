@@ -113,16 +113,17 @@ def _stream(stream: StreamState) -> StreamRow:
 
 
 def _windows(frame: Frame) -> Line:
-    done = tr("{n} windows, {p} answers").format(n=frame.n_windows, p=frame.n_predictions)
-    if not frame.n_skipped:
-        return Line("good", tr("windows"), f"{done}, {tr('none skipped')}")
-    skipped = tr("{n} skipped because newer ones were due").format(n=frame.n_skipped)
-    return Line("warn", tr("windows"), f"{done}, {skipped}")
+    """How many there were; what became of them, the worst first."""
+    n, skipped = frame.n_windows, frame.n_skipped
+    parts = [str(n), tr("none skipped") if not skipped else tr("{n} skipped").format(n=skipped)]
+    if frame.n_predictions < n - skipped:
+        parts.append(tr("{n} answered").format(n=frame.n_predictions))
+    return Line("warn" if skipped else "good", tr("windows"), ", ".join(parts))
 
 
 def _processor(frame: Frame) -> Line:
     level = "warn" if frame.cpu_share > 0.9 else "good"
-    words = tr("{share} of one core").format(share=share_words(frame.cpu_share))
+    words = tr("{share} of a core").format(share=share_words(frame.cpu_share))
     return Line(level, tr("processor"), words)
 
 

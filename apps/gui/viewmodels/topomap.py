@@ -15,6 +15,7 @@ from bci_stream.dsp.splines import MIN_ELECTRODES, spline_weights, tabled_g
 GRID: Final = 41  #: pixels across; the screen makes it smooth
 _HEAD = 1.1  # radius of the outline; 1 is the line Fpz, T7, Oz, T8
 _MARGIN = 0.08
+_TRUST_NEAR, _TRUST_FAR = 0.12, 0.35  # radii of the head from an electrode
 
 Floats = NDArray[np.float64]
 
@@ -83,4 +84,14 @@ def _geometry(packed: bytes) -> tuple[Floats, Floats]:
     x, y = np.meshgrid(line, line[::-1])
     grid = np.column_stack([x.ravel(), y.ravel()])
     grid /= np.maximum(1.0, np.hypot(grid[:, 0], grid[:, 1]))[:, None]  # the corners are not seen
-    return points, spline_weights(places, from_above(grid * radius), tabled_g)
+    return points, _tamed(spline_weights(places, from_above(grid * radius), tabled_g), grid, points)
+
+
+def _tamed(matrix: Floats, grid: Floats, points: Floats) -> Floats:
+    """The field; far from every electrode, where a spline only guesses, the mean of the nearest ones."""
+    away = np.hypot(grid[:, None, 0] - points[None, :, 0], grid[:, None, 1] - points[None, :, 1])  # (G, n)
+    near = 1.0 / np.maximum(away, 1e-3) ** 4
+    near /= near.sum(1, keepdims=True)
+    nearest = away.min(1, keepdims=True)
+    guess = np.clip((nearest - _TRUST_NEAR) / (_TRUST_FAR - _TRUST_NEAR), 0.0, 1.0)
+    return np.asarray((1.0 - guess) * matrix + guess * near)
