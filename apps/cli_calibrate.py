@@ -109,7 +109,7 @@ def _store(folder: Path | None) -> ProfileStore:
 @profile_app.command("list")
 def list_profiles(profiles: Profiles = None, json: Json = False) -> None:
     """Everybody who has a profile here."""
-    from apps import profile as command
+    from apps import profiles as command
 
     command.show_all(_store(profiles), json)
 
@@ -117,7 +117,7 @@ def list_profiles(profiles: Profiles = None, json: Json = False) -> None:
 @profile_app.command("show")
 def show(name: Name, profiles: Profiles = None, json: Json = False) -> None:
     """One profile: device, models and their figures."""
-    from apps import profile as command
+    from apps import profiles as command
 
     command.show(_store(profiles), name, json)
 
@@ -127,7 +127,7 @@ def activate(
     name: Name, model: Annotated[str, typer.Argument(help="its number, or base")], profiles: Profiles = None
 ) -> None:
     """Use that model in live sessions; an earlier one is a way back."""
-    from apps import profile as command
+    from apps import profiles as command
 
     command.activate(_store(profiles), name, model)
 
@@ -140,7 +140,7 @@ def export(
     profiles: Profiles = None,
 ) -> None:
     """A profile as one file, for another computer."""
-    from apps import profile as command
+    from apps import profiles as command
 
     command.export(_store(profiles), name, file, recordings)
 
@@ -152,7 +152,7 @@ def import_file(
     profiles: Profiles = None,
 ) -> None:
     """A profile from another computer; none of its code is run."""
-    from apps import profile as command
+    from apps import profiles as command
 
     command.import_file(_store(profiles), file, name)
 
@@ -167,6 +167,6 @@ def forget(
     profiles: Profiles = None,
 ) -> None:
     """Remove everything of a person: models, reports and recordings; and prove it."""
-    from apps import profile as command
+    from apps import profiles as command
 
     command.forget(_store(profiles), name, tuple(folder or ()), yes)

@@ -1,8 +1,9 @@
 import json
+import sys
 
 import pytest
 
-from tests.apps.command import bci
+from tests.apps.command import ROOT, bci
 
 
 def one_line_error(result):
@@ -92,3 +93,9 @@ def test_what_is_no_bundle_fails_its_check():
 def test_bundle_info_says_what_it_is():
     described = json.loads(bci("bundle", "info", "--json").out)
     assert "simulated" in json.dumps(described)
+
+
+def test_no_command_hides_a_module_of_python():
+    """``python apps/train.py`` puts this folder first on the path: a ``profile.py`` there breaks torch."""
+    names = {path.stem for path in (ROOT / "apps").iterdir() if path.stem != "__init__"}
+    assert not names & set(sys.stdlib_module_names)
