@@ -26,7 +26,8 @@ Origin = Literal["ADC clock", "arrival"]
 Piece = tuple[TimeArray, FloatArray]
 
 START_S: Final = 0.5  # blocks are held this long at first: sound servers begin with a burst
-SETTLE_S: Final = 0.2
+SETTLE_S: Final = 0.6  # a sound server may be half a second behind when it is busy, and makes up for it
+SETTLE_FLAGGED_S: Final = 0.2  # the same where the host itself reports a loss
 LATE_S: Final = 0.03  # lateness below this is a hiccup of the scheduler and not looked into
 FLAGGED_S: Final = 0.003  # a loss that the host itself reports is believed from this length on
 SLEW: Final = 5e-3
@@ -114,7 +115,8 @@ class BlockClock:
         self._held.append(_Held(block, data, late_s))
         if late_s < self._lowest_s[0] - _LOWER_S:
             self._lowest_s = (late_s, block.entry_s)
-        return self._settle() if block.entry_s - self._lowest_s[1] >= SETTLE_S else []
+        settle_s = SETTLE_FLAGGED_S if flagged else SETTLE_S
+        return self._settle() if block.entry_s - self._lowest_s[1] >= settle_s else []
 
     # -- where a block's first sample lies ---------------------------------------------------------------
 

@@ -171,7 +171,7 @@ def test_captured_windows_line_up_with_what_was_spoken(virtual_mic, tmp_path):
     try:
         began_s = virtual_mic.play(write_wav(tmp_path / "talk.wav", played))
         figures = inject(
-            session, virtual_mic, before_s=4.0, suspended_s=0.8, between_s=2.5, unplugged_s=0.2, after_s=3.5
+            session, virtual_mic, before_s=5.0, suspended_s=0.8, between_s=5.0, unplugged_s=0.2, after_s=5.0
         )
     finally:
         session.source.close()
