@@ -96,15 +96,9 @@ def run_live(options: LiveOptions, on_outcome: Callable[[Outcome], None] | None 
         wanted = replace(wanted, stdout=sys.stdout, windows=options.windows)
     wanted.check(options.model.wanted)
     destination = options.recording.destination() if options.recording is not None else None
-    configure(options.scope, options.session_id)
-    with ThreadPoolExecutor(1) as pool:  # the model loads while the streams are looked for
-        loading = pool.submit(load_model, options.model)
-        source, bindings = open_source(options.streams, options.wait_s, options.device)
+    source, bindings, prepared = connect(options)
     outputs, recording = Outputs(pylsl.local_clock), None
     try:
-        bundle = loading.result()
-        specs = {role: b.spec for role, b in bindings.items() if role in (EEG, AUDIO)}
-        prepared = prepare(options.model, bundle, specs, options.lateness_s)
         for binding in bindings.values():
             for note in binding.notes:
                 warn(note)
@@ -114,14 +108,7 @@ def run_live(options: LiveOptions, on_outcome: Callable[[Outcome], None] | None 
 
             recording = begin(destination, source, bindings, prepared, audio=options.recording.audio)
             outputs.add("recorded outcomes", recording.sink)
-        warm_up(prepared.plans, prepared.settings)
-        pipeline = Pipeline(
-            prepared.plans,
-            prepared.settings,
-            prepared.predictor,
-            stopwatch=pylsl.local_clock,
-            stale_after_s=_STALE_S,
-        )
+        pipeline = live_pipeline(prepared, pylsl.local_clock)
         session = _session(source, pipeline, outputs, recording, on_outcome)
         _watch(session, source, options, prepared, (outputs, recording))
     finally:
@@ -134,6 +121,29 @@ def run_live(options: LiveOptions, on_outcome: Callable[[Outcome], None] | None 
     rows = summary_rows(session, snapshot, source) + outputs.rows()
     rows += [recording.row()] if recording is not None else []
     return Finished(pipeline, session, snapshot, rows, header, outputs, recording)
+
+
+def connect(options: LiveOptions) -> tuple[StatusSource, dict[str, Binding], Prepared]:
+    """The streams, opened, and the model that fits them, warm; raises BciStreamError for what cannot be."""
+    configure(options.scope, options.session_id)
+    with ThreadPoolExecutor(1) as pool:  # the model loads while the streams are looked for
+        loading = pool.submit(load_model, options.model)
+        source, bindings = open_source(options.streams, options.wait_s, options.device)
+    try:
+        specs = {role: b.spec for role, b in bindings.items() if role in (EEG, AUDIO)}
+        prepared = prepare(options.model, loading.result(), specs, options.lateness_s)
+        warm_up(prepared.plans, prepared.settings)
+    except BaseException:
+        source.close()
+        raise
+    return source, bindings, prepared
+
+
+def live_pipeline(prepared: Prepared, clock: Callable[[], float]) -> Pipeline:
+    """A pipeline that is timed, and leaves out windows that nobody waits for any more."""
+    return Pipeline(
+        prepared.plans, prepared.settings, prepared.predictor, stopwatch=clock, stale_after_s=_STALE_S
+    )
 
 
 def _session(

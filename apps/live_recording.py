@@ -14,7 +14,13 @@ from bci_stream.errors import ConfigError
 from bci_stream.messages import AUDIO, EEG, StreamSpec
 from bci_stream.sinks.xdf import XdfRecorder
 from bci_stream.sinks.xdf_headers import RecordedStream, as_bound, as_markers, prediction_streams
-from bci_stream.sinks.xdf_session import EventSource, RecordedPipeline, RecordedSource, RecordingSink
+from bci_stream.sinks.xdf_session import (
+    EventSource,
+    RecordedPipeline,
+    RecordedSource,
+    RecordingSink,
+    a_second,
+)
 
 if TYPE_CHECKING:
     from apps.choice import Prepared
@@ -73,8 +79,8 @@ class LiveRecording:
 
     def __init__(self, recorder: XdfRecorder, source: EventSource, specs: Mapping[str, StreamSpec]) -> None:
         self.recorder = recorder
-        a_second = {role: max(1, int(spec.sfreq)) for role, spec in specs.items()}
-        self.source = RecordedSource(source, recorder, a_second)
+        rates_hz = {role: spec.sfreq for role, spec in specs.items()}
+        self.source = RecordedSource(source, recorder, a_second(rates_hz))
         self.sink = RecordingSink(recorder, tuple(specs))
         self._told: set[str] = set()
 

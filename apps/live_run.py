@@ -7,12 +7,10 @@ stops them, records on request, and tells how they stand.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from apps.choice import Prepared, load_model, prepare
 from apps.live_swap import Swap
 from bci_stream.engine.explainer import Explainer
 from bci_stream.engine.frame import Frame, Recording
@@ -20,19 +18,18 @@ from bci_stream.engine.happenings import StreamFacts
 from bci_stream.engine.monitor import Monitor, Subject
 from bci_stream.engine.pipeline import Outcome, Pipeline
 from bci_stream.engine.session import Session
-from bci_stream.engine.warm import warm_up
 from bci_stream.messages import AUDIO, EEG, ClockOffset, Event, Marker, Prediction, Window
 from bci_stream.sinks.base import SinkRunner
-from bci_stream.sinks.xdf_session import RecordedPipeline, RecordedSource, RecordingSink
+from bci_stream.sinks.xdf_session import RecordedPipeline, RecordedSource, RecordingSink, a_second
 
 if TYPE_CHECKING:
+    from apps.choice import Prepared
     from apps.live import LiveOptions, StatusSource
     from apps.record import Destination
     from bci_stream.model.predictor import StreamingPredictor
     from bci_stream.sinks.xdf import RecorderStatus, XdfRecorder
     from bci_stream.sources.binding import Binding
 
-STALE_S = 1.0  # windows older than this, with newer ones due, are not fused
 _VIEW_EVERY_S = 0.04
 UNITS = {EEG: "µV", AUDIO: "full scale"}
 
@@ -280,18 +277,11 @@ def open_run(
     """
     import pylsl
 
-    from apps.live import configure, open_source
+    from apps.live import connect
 
-    configure(options.scope, options.session_id)
-    with ThreadPoolExecutor(1) as pool:  # the model loads while the streams are looked for
-        loading = pool.submit(load_model, options.model)
-        source, bindings = open_source(options.streams, options.wait_s, options.device)
+    source, bindings, prepared = connect(options)
     try:
-        bundle = loading.result()
-        specs = {role: b.spec for role, b in bindings.items() if role in (EEG, AUDIO)}
-        prepared = prepare(options.model, bundle, specs, options.lateness_s)
         notes = tuple(note for binding in bindings.values() for note in binding.notes)
-        warm_up(prepared.plans, prepared.settings)
         parts = _Parts(options, source, bindings, prepared, notes)
         return parts.run(on_outcome, smooth, pylsl.local_clock, kind)
     except BaseException:
@@ -314,12 +304,11 @@ class _Parts:
         clock: Callable[[], float],
         kind: type[RunType],
     ) -> RunType:
+        from apps.live import live_pipeline
         from apps.outputs import Outputs
 
         prepared = self.prepared
-        pipeline = Pipeline(
-            prepared.plans, prepared.settings, prepared.predictor, stopwatch=clock, stale_after_s=STALE_S
-        )
+        pipeline = live_pipeline(prepared, clock)
         switch, marked = RecorderSwitch(), _MarkedSource(self.source)
         recorder = cast("XdfRecorder", switch)
         roles = [role for role in self.bindings if role in (EEG, AUDIO)]
@@ -338,7 +327,7 @@ class _Parts:
                 on_outcome(outcome)
 
         session = Session(
-            RecordedSource(marked, recorder, _a_second(self.bindings)),
+            RecordedSource(marked, recorder, a_second({role: self.bindings[role].sfreq for role in roles})),
             cast("Pipeline", RecordedPipeline(pipeline, recorder)),
             [*sinks, _RecordingSink(switch, roles)],
             clock,
@@ -361,11 +350,6 @@ class _Parts:
             notes=self.notes,
         )
         return run
-
-
-def _a_second(bindings: Mapping[str, Binding]) -> dict[str, int]:
-    """Samples of a second, by stream: the longest chunk, as a replay reads it."""
-    return {role: max(1, int(b.sfreq)) for role, b in bindings.items() if role in (EEG, AUDIO)}
 
 
 def _subject(bindings: Mapping[str, Binding], prepared: Prepared, source: StatusSource) -> Subject:

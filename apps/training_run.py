@@ -6,7 +6,7 @@ import datetime
 import math
 import os
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -209,8 +209,3 @@ def _remove(folder: Path) -> None:
     import shutil
 
     shutil.rmtree(folder, ignore_errors=True)
-
-
-def with_modalities(options: RecipeOptions, *, eeg: bool, audio: bool, fusion: str) -> RecipeOptions:
-    """The same for other modalities or another fusion."""
-    return replace(options, use_eeg=eeg, use_audio=audio, fusion=fusion)

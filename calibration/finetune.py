@@ -342,20 +342,26 @@ def _as_good(mine: Candidate, best: Candidate) -> bool:
 
 def answers_of(network: FusionNetwork, trials: Sequence[Session]) -> Answers:
     """What a network says of trials, in their order, in every pattern of presence."""
-    scores = score_sessions(network, trials)
-    joined = trial_scores(scores, float(network.temperatures[0]))
-    place = {key: i for i, key in enumerate(zip(joined.persons, joined.trials.tolist(), strict=True))}
-    order = [place[(trial.person, trial.trial)] for trial in trials]
-    return Answers({name: probs[order] for name, probs in joined.probs.items()})
+    return Answers(_probs(network, trials))
 
 
 def _log_probs(network: FusionNetwork, trials: Sequence[Session]) -> Floats:
     main = main_pattern(network.modalities)
-    scores = score_sessions(network, trials, asked={main: patterns(network.modalities)[main]})
+    probs = _probs(network, trials, {main: patterns(network.modalities)[main]})[main]
+    return np.log(np.maximum(probs, 1e-12))
+
+
+def _probs(
+    network: FusionNetwork,
+    trials: Sequence[Session],
+    asked: Mapping[str, tuple[float, ...]] | None = None,
+) -> dict[str, Floats]:
+    """(n, K) by pattern of presence, all of them by default; in the order of the trials."""
+    scores = score_sessions(network, trials, asked=asked)
     joined = trial_scores(scores, float(network.temperatures[0]))
     place = {key: i for i, key in enumerate(zip(joined.persons, joined.trials.tolist(), strict=True))}
     order = [place[(trial.person, trial.trial)] for trial in trials]
-    return np.log(np.maximum(joined.probs[main][order], 1e-12))
+    return {name: probs[order] for name, probs in joined.probs.items()}
 
 
 def _losses(network: FusionNetwork, trials: Sequence[Session], labels: Ints) -> Floats:

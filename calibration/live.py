@@ -27,7 +27,7 @@ from bci_stream.sinks.xdf_headers import (
     own_stream,
     prediction_streams,
 )
-from bci_stream.sinks.xdf_session import RecordedPipeline, RecordedSource, RecordingSink
+from bci_stream.sinks.xdf_session import RecordedPipeline, RecordedSource, RecordingSink, a_second
 from bci_stream.sources.binding import Binding
 from bci_stream.timeline.windows import WindowSettings
 from calibration.judge import TrialJudge
@@ -229,4 +229,5 @@ def _session(
     pipeline = Pipeline(plan_without_model(specs), WindowSettings(WINDOW_S, HOP_S, 0.3))
     recorded = cast(Pipeline, RecordedPipeline(pipeline, recorder))
     sink = RecordingSink(recorder, needed)
-    return Session(RecordedSource(source, recorder), recorded, [sink], clock, take)
+    rates_hz = {role: spec.sfreq for role, spec in specs.items()}
+    return Session(RecordedSource(source, recorder, a_second(rates_hz)), recorded, [sink], clock, take)

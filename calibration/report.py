@@ -8,8 +8,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from bci_stream.training.figures import as_data_url, as_png
 from bci_stream.training.metrics import confusion_matrix, expected_calibration_error, reliability
 from bci_stream.training.plots import (
@@ -191,8 +189,3 @@ def _figures(found: Calibrated, classes: Sequence[str], footnote: str) -> Mappin
         "confusion-base": confusion(found.base_answers, "Base model"),
         "reliability": reliability_figure(bins, footnote=footnote),
     }
-
-
-def mean_confidence(answers: Answers) -> float:
-    """Of the test trials, everything present."""
-    return float(np.mean(next(iter(answers.probs.values())).max(axis=1)))

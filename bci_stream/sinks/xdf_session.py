@@ -34,6 +34,11 @@ class EventSource(Protocol):
         """Let go."""
 
 
+def a_second(rates_hz: Mapping[str, float]) -> dict[str, int]:
+    """Samples of a second, by stream: the longest chunk that a replay reads."""
+    return {stream: max(1, int(rate_hz)) for stream, rate_hz in rates_hz.items()}
+
+
 class RecordedSource:
     """A live source whose every event goes to a recorder on its way to the engine.
 

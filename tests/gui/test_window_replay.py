@@ -73,7 +73,7 @@ def test_a_recording_is_opened_sought_and_played_faster(qtbot, window, recording
     qtbot.waitUntil(lambda: abs(run.transport().position_s - 12.0) < 0.1, timeout=PATIENCE_MS)
     qtbot.waitUntil(lambda: (w := main.frame.window) is not None and w[1] > T0 + 11.7, timeout=PATIENCE_MS)
     assert main.frame.decision.label is not None or main.frame.decision.state == "uncertain"
-    assert [m.label for m in main.frame.markers] == ["stimulus 3"]
+    qtbot.waitUntil(lambda: [m.label for m in main.frame.markers] == ["stimulus 3"], timeout=PATIENCE_MS)
     qtbot.waitUntil(lambda: signals.eeg.image is not None, timeout=PATIENCE_MS)
     qtbot.waitUntil(
         lambda: signals.shown_eeg(main.frame, main.frame.traces[EEG]) is not None, timeout=PATIENCE_MS

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from pyqtgraph.Qt import QtCore, QtGui, QtWidgets
 
-from apps.gui.signals.columns import ColumnRing, Draw, Stretch
+from apps.gui.signals.columns import ColumnRing, Draw, Image, Piece, Stretch
+from apps.gui.signals.raster import draw_traces
 from apps.gui.theme import Theme, rgb
 from bci_stream.engine.frame import TraceHistory
 
@@ -47,6 +50,41 @@ class RingWidget(QtWidgets.QWidget):
     def drawing(self) -> Draw:
         """How a piece is drawn into the image."""
         raise NotImplementedError
+
+    def draw_lanes(
+        self,
+        image: Image,
+        piece: Piece,
+        *,
+        lanes: Any,
+        centres: Any,
+        px_per_unit: float,
+        offset: Any,
+        reach_px: float,
+        width_px: int,
+        colours: Sequence[str],
+    ) -> None:
+        """Draw channels ``lanes`` of a piece as traces; see :func:`~apps.gui.signals.raster.draw_traces`."""
+        theme = self.theme
+        special = [rgb(c) for c in (theme.panel, theme.gap, theme.bad, theme.flat)]
+        draw_traces(
+            piece.data,
+            piece.mask,
+            piece.marks,
+            piece.start,
+            piece.rows_per_column,
+            image,
+            piece.column,
+            piece.n_columns,
+            lanes,
+            centres,
+            px_per_unit,
+            offset,
+            reach_px,
+            width_px,
+            np.array([rgb(c) for c in colours], np.uint32),
+            np.array(special, np.uint32),
+        )
 
     def paint_labels(self, painter: Any) -> None:
         """What stands left of the picture."""

@@ -9,10 +9,9 @@ import numpy as np
 from pyqtgraph.Qt import QtCore, QtGui
 
 from apps.gui.signals.columns import Draw, Image, Piece, Stretch
-from apps.gui.signals.raster import draw_traces
 from apps.gui.signals.ring_widget import GUTTER, RingWidget
 from apps.gui.strings import plain, tr
-from apps.gui.theme import SYMBOLS, Theme, rgb
+from apps.gui.theme import SYMBOLS, Theme
 from apps.gui.viewmodels.traces import TraceSettings, bar_units, fitting_amplitude, label_words, spread
 from bci_stream.engine.frame import ChannelQuality, TraceHistory
 
@@ -73,26 +72,16 @@ class TraceView(RingWidget):
         return self._draw_traces
 
     def _draw_traces(self, image: Image, piece: Piece) -> None:
-        shown = np.asarray(self._lanes, np.int64)
-        theme = self.theme
-        special = [rgb(c) for c in (theme.panel, theme.gap, theme.bad, theme.flat)]
-        draw_traces(
-            piece.data,
-            piece.mask,
-            piece.marks,
-            piece.start,
-            piece.rows_per_column,
+        self.draw_lanes(
             image,
-            piece.column,
-            piece.n_columns,
-            shown,
-            self._centres() * self._ratio,
-            self.px_per_unit * self._ratio,
-            self._offset,
-            self._lane_px * self._ratio * _REACH_LANES,
-            1 if self._ratio < 1.5 and self.height() < 1200 else 2,
-            np.array([rgb(self._colour(i)) for i in self._lanes], np.uint32),
-            np.array(special, np.uint32),
+            piece,
+            lanes=np.asarray(self._lanes, np.int64),
+            centres=self._centres() * self._ratio,
+            px_per_unit=self.px_per_unit * self._ratio,
+            offset=self._offset,
+            reach_px=self._lane_px * self._ratio * _REACH_LANES,
+            width_px=1 if self._ratio < 1.5 and self.height() < 1200 else 2,
+            colours=[self._colour(i) for i in self._lanes],
         )
 
     def _colour(self, channel: int) -> str:

@@ -10,7 +10,7 @@ from pyqtgraph.Qt import QtCore, QtGui
 
 from apps.gui.signals.columns import Draw, Image, Piece, Stretch
 from apps.gui.signals.display import Level
-from apps.gui.signals.raster import draw_heat, draw_traces
+from apps.gui.signals.raster import draw_heat
 from apps.gui.signals.ring_widget import GUTTER, RIGHT, RingWidget
 from apps.gui.strings import tr
 from apps.gui.theme import Theme, rgb
@@ -63,25 +63,16 @@ class WaveView(RingWidget):
 
     def _draw_wave(self, image: Image, piece: Piece) -> None:
         height = image.shape[0]
-        theme = self.theme
-        special = [rgb(c) for c in (theme.panel, theme.gap, theme.bad, theme.flat)]
-        draw_traces(
-            piece.data,
-            piece.mask,
-            piece.marks,
-            piece.start,
-            piece.rows_per_column,
+        self.draw_lanes(
             image,
-            piece.column,
-            piece.n_columns,
-            np.zeros(1, np.int64),
-            np.array([height / 2]),
-            height * _SHARE * self._gain,
-            np.zeros(1),
-            height / 2,
-            1,
-            np.array([rgb(theme.series[2])], np.uint32),
-            np.array(special, np.uint32),
+            piece,
+            lanes=np.zeros(1, np.int64),
+            centres=np.array([height / 2]),
+            px_per_unit=height * _SHARE * self._gain,
+            offset=np.zeros(1),
+            reach_px=height / 2,
+            width_px=1,
+            colours=[self.theme.series[2]],
         )
 
     def paint_labels(self, painter: Any) -> None:
