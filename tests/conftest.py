@@ -26,3 +26,17 @@ def lsl_isolation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         del os.environ["LSLAPICFG"]
     else:
         os.environ["LSLAPICFG"] = before
+
+
+# What runs against the clock (LSL, sound, windows, processes) goes one after the other on one worker;
+# everything else shares the other cores, file by file.
+_AGAINST_THE_CLOCK = {"apps", "benchmarks", "examples", "gui", "interop", "peers", "sinks", "sources"}
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Say which tests may not run beside each other (`pytest -n auto --dist loadgroup`)."""
+    root = config.rootpath / "tests"
+    for item in items:
+        place = item.path.relative_to(root).parts
+        live = place[0] in _AGAINST_THE_CLOCK or "live" in item.path.stem
+        item.add_marker(pytest.mark.xdist_group("live" if live else "/".join(place)))
