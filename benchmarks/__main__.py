@@ -8,7 +8,7 @@ import platform
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import gui, latency, microphone, models, record, replay, stages, startup, xdf
+from benchmarks import gui, latency, microphone, models, record, replay, stages, startup, window_cost, xdf
 from benchmarks.report import Report, show
 
 
@@ -35,6 +35,7 @@ def benchmarks(quick: bool) -> dict[str, Callable[[], Report]]:
         "startup": lambda: startup.run(1 if quick else 5),
         "models": lambda: models.run(family),
         "gui": lambda: gui.run(2.0 if quick else 10.0),
+        "window": lambda: window_cost.run(*((2.0, 1, 60.0) if quick else (60.0, 3, 3600.0))),
         "microphone": lambda: microphone.run(*((2.0, (5.0,)) if quick else (30.0,))),
     }
 

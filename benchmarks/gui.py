@@ -238,7 +238,7 @@ def _window(seconds: float) -> dict[str, Any]:
     streams = StreamChoice(eeg="BenchWindow", want_audio=False)
     window.control.begin("…", lambda: live_run(streams, ModelChoice(wanted=False), None, None))
     try:
-        _until(app, lambda: window.frame is not None and window.frame.now_s - window.frame.t0_s > SPAN_S + 2)
+        until(app, lambda: window.frame is not None and window.frame.now_s - window.frame.t0_s > SPAN_S + 2)
         return _measured(app, window, seconds)
     finally:
         window.close_now()
@@ -250,7 +250,7 @@ def _measured(app: Any, window: Any, seconds: float) -> dict[str, Any]:
     ticker.gaps_s.clear()
     ticker.busy_s.clear()
     cpu, thread, began = time.process_time(), time.thread_time(), time.perf_counter()
-    _until(app, lambda: time.perf_counter() - began > seconds)
+    until(app, lambda: time.perf_counter() - began > seconds)
     wall = time.perf_counter() - began
     gaps = np.array(ticker.gaps_s) * 1e3
     return {
@@ -264,7 +264,7 @@ def _measured(app: Any, window: Any, seconds: float) -> dict[str, Any]:
     }
 
 
-def _until(app: Any, condition: Any, limit_s: float = 120.0) -> None:
+def until(app: Any, condition: Any, limit_s: float = 120.0) -> None:
     """Run a loop of Qt until the condition holds; ending the application's own would close the window."""
     from pyqtgraph.Qt import QtCore
 
