@@ -151,6 +151,9 @@ def replay(
     publish: Annotated[
         bool, typer.Option("--publish", help="send the recording out as live LSL streams, do not classify it")
     ] = False,
+    ledger: Annotated[
+        Path | None, typer.Option("--ledger", help="write what was done to this new file, for `verify`")
+    ] = None,
     scope: Scope = None,
     session_id: SessionId = None,
     json: Json = False,
@@ -180,6 +183,7 @@ def replay(
             reanchor=reanchor,
             windows=windows,
             as_json=json,
+            ledger=ledger,
         )
     )
 

@@ -34,6 +34,7 @@ _RESERVED: Final = frozenset(
 _FILE: Final = "profile.json"
 _FOLDER_MODE, _FILE_MODE = 0o700, 0o600
 MAX_ARCHIVE_BYTES: Final = 2 * 2**30
+MAX_PROFILE_BYTES: Final = 2**20
 _MEMBER: Final = re.compile(
     r"(profile\.json|models/\d{4}\.bci|reports/\d{4}/[A-Za-z0-9_.-]+|recordings/[A-Za-z0-9_-]+\.xdf)"
 )
@@ -136,6 +137,8 @@ class ProfileStore:
         """
         path = self.path(name) / _FILE
         try:
+            if path.stat().st_size > MAX_PROFILE_BYTES:
+                raise ProfileError(f"{path} is damaged: it has over {MAX_PROFILE_BYTES} bytes")
             return Profile.model_validate_json(path.read_bytes())
         except FileNotFoundError as error:
             known = ", ".join(self.names()) or "none yet"
@@ -249,17 +252,19 @@ class ProfileStore:
         try:
             with zipfile.ZipFile(path) as archive:
                 return self._unpack(archive, path, name)
-        except (OSError, zipfile.BadZipFile) as error:
-            raise ProfileError(f"{path} is no exported profile ({error})") from error
+        except (OSError, ValueError, RuntimeError, zipfile.BadZipFile) as error:
+            raise ProfileError(f"{path} is no exported profile ({str(error)[:200]})") from error
 
     def _unpack(self, archive: zipfile.ZipFile, path: Path, name: str | None) -> Profile:
         infos = archive.infolist()
-        odd = [info.filename for info in infos if _MEMBER.fullmatch(info.filename) is None]
+        odd = [info.filename for info in infos if not _is_exported(info)]
         if odd or sum(info.file_size for info in infos) > MAX_ARCHIVE_BYTES:
-            raise ProfileError(f"{path} is no exported profile: it holds {odd[0] if odd else 'too much'}")
+            raise ProfileError(
+                f"{path} is no exported profile: it holds {odd[0][:80] if odd else 'too much'}"
+            )
         try:
             found = Profile.model_validate_json(archive.read(_FILE))
-        except (KeyError, ValidationError) as error:
+        except (KeyError, ValidationError, RuntimeError) as error:
             raise ProfileError(f"{path} is no exported profile: {_FILE} is missing or damaged") from error
         profile = found.model_copy(update={"name": check_name(name or found.name)})
         if profile.name in self.names():
@@ -292,6 +297,13 @@ class ProfileStore:
             shutil.rmtree(target, ignore_errors=True) if target.is_dir() else target.unlink(missing_ok=True)
         left = tuple(path for path in (*removed, *targets) if path.exists())
         return Forgotten(removed, left)
+
+
+def _is_exported(info: zipfile.ZipInfo) -> bool:
+    """Of a name that an export has, and stored: then no small file becomes a large one."""
+    small = info.filename != _FILE or info.file_size <= MAX_PROFILE_BYTES
+    stored = info.compress_type == zipfile.ZIP_STORED and info.compress_size == info.file_size
+    return _MEMBER.fullmatch(info.filename) is not None and stored and small
 
 
 def _members(folder: Path) -> list[str]:
