@@ -206,7 +206,10 @@ class BoundInlet:
             self._last_arrival_s = local_clock()
         if link.lost:
             self._wake.set()
-        return [*connection.take_offsets(), *samples]
+        events = connection.guard.step([*connection.take_offsets(), *samples])
+        if connection.guard.waits:
+            self._wake.set()  # for the keeper to measure
+        return events
 
     # -- the keeper -----------------------------------------------------------------------------------
 

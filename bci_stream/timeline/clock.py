@@ -14,6 +14,8 @@ Rules, all in terms of stamps, so that neither chunking nor arrival order can ma
 * A step in the stamps of more than ``BACKWARD_S`` back or ``STEP_S`` ahead is held until ``CONFIRM_N``
   samples agree that it was a gap of at most ``FORWARD_S``, a pair confirms the new place, the stamps
   return (the held ones were bad), or ``HOLD_S`` have passed.
+* A pair may overtake samples that were stamped before the reset: as long as the stamps go on as before,
+  and until the next pair at most, the line from before the reset counts for them.
 """
 
 from __future__ import annotations
@@ -79,6 +81,7 @@ class ClockTrack:
         self._step_s = step_s
         self._pairs: deque[tuple[float, float]] = deque(maxlen=N_PAIRS)
         self._lines: list[ClockLine] = []
+        self._before: list[ClockLine] = []  # of the clock before the newest reset, for samples on their way
         self._last: float | None = None  # newest stamp that was accepted
         self._held: list[Piece] = []
         self.n_resets = 0
@@ -98,8 +101,11 @@ class ClockTrack:
         """Take one measurement; return the samples that had been waiting for it."""
         if not (np.isfinite(remote_s) and np.isfinite(offset_s)):
             return []
+        overtakes = self._overtakes(remote_s, offset_s)
+        self._before = []
         if self._contradicts(remote_s, offset_s):
             self.n_resets += 1
+            self._before = list(self._lines) if overtakes else []
             self._pairs.clear()
             self._lines.clear()
         first = not self._pairs
@@ -167,8 +173,10 @@ class ClockTrack:
         return int(np.searchsorted(run - first, HOLD_S))
 
     def _accept(self, run: TimeArray, rows: FloatArray) -> list[Piece]:
+        if self._before and not self._ordinary(run[:1])[0]:
+            self._before = []
         self._last = float(run[-1])
-        return [(self._to_local(run), rows)]
+        return [(_to_local(run, self._before or self._lines), rows)]
 
     def _release(self) -> list[Piece]:
         if not self._lines:
@@ -193,6 +201,15 @@ class ClockTrack:
         newest = self._held[-1][0][-1]
         return self._last is None or abs(remote_s - newest) < abs(remote_s - self._last)
 
+    def _overtakes(self, remote_s: float, offset_s: float) -> bool:
+        """If the clock was reset: are the samples so far still from before that, and told apart by it?"""
+        if not self._lines or self._last is None or self._step_s == np.inf:
+            return False
+        line = self._lines[-1]
+        step_s = line.offset_s - offset_s  # of the stamps
+        before_s = remote_s - step_s  # what the clock would have shown
+        return abs(step_s) > self._step_s and abs(before_s - self._last) < abs(remote_s - self._last)
+
     def _contradicts(self, remote_s: float, offset_s: float) -> bool:
         if not self._pairs:
             return False
@@ -201,15 +218,16 @@ class ClockTrack:
         tolerance = RESET_S + 2 * _DRIFT_PRIOR * abs(remote_s - self._pairs[-1][0])
         return remote_s < self._pairs[-1][0] - BACKWARD_S or abs(offset_s - expected) > tolerance
 
-    def _to_local(self, stamps: TimeArray) -> TimeArray:
-        newest = self._lines[-1]
-        if stamps.min() >= newest.from_s:
-            local: TimeArray = stamps + (newest.offset_s + newest.drift * (stamps - newest.remote_s))
-            return local
-        starts = np.array([line.from_s for line in self._lines])
-        which = np.maximum(np.searchsorted(starts, stamps, side="right") - 1, 0)
-        remote = np.array([line.remote_s for line in self._lines])[which]
-        offset = np.array([line.offset_s for line in self._lines])[which]
-        drift = np.array([line.drift for line in self._lines])[which]
-        placed: TimeArray = stamps + (offset + drift * (stamps - remote))
-        return placed
+
+def _to_local(stamps: TimeArray, lines: list[ClockLine]) -> TimeArray:
+    newest = lines[-1]
+    if stamps.min() >= newest.from_s:
+        local: TimeArray = stamps + (newest.offset_s + newest.drift * (stamps - newest.remote_s))
+        return local
+    starts = np.array([line.from_s for line in lines])
+    which = np.maximum(np.searchsorted(starts, stamps, side="right") - 1, 0)
+    remote = np.array([line.remote_s for line in lines])[which]
+    offset = np.array([line.offset_s for line in lines])[which]
+    drift = np.array([line.drift for line in lines])[which]
+    placed: TimeArray = stamps + (offset + drift * (stamps - remote))
+    return placed
