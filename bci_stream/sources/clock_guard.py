@@ -69,13 +69,14 @@ class ClockGuard:
     def _n_before_the_jump(self, stamps: TimeArray, arrival_s: float) -> int:
         """How many samples come before a step to stamps that are all ahead of now."""
         now_s = arrival_s - self._offset_s + AHEAD_S
-        if not stamps[-1] > now_s or math.isnan(self._last_s):  # as nearly always; and where nothing is known
+        if stamps[-1] <= now_s or math.isnan(self._last_s):  # as nearly always; and where nothing is known
             return len(stamps)
-        stepped = np.diff(stamps, prepend=self._last_s) > STEP_S
-        ordinary = np.flatnonzero(stamps <= now_s)
+        finite = np.flatnonzero(np.isfinite(stamps))
+        stepped = np.diff(stamps[finite], prepend=self._last_s) > STEP_S
+        ordinary = np.flatnonzero(stamps[finite] <= now_s)
         first = int(ordinary[-1]) + 1 if len(ordinary) else 0
         later = np.flatnonzero(stepped[first:])
-        return first + int(later[0]) if len(later) else len(stamps)
+        return int(finite[first + int(later[0])]) if len(later) else len(stamps)
 
     def _passed(self, chunk: Chunk) -> list[Event]:
         finite = chunk.timestamps[np.isfinite(chunk.timestamps)]

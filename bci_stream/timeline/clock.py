@@ -75,10 +75,13 @@ class ClockTrack:
     """The clock of one stream: feed it pairs and stamps, get local time back.
 
     ``step_s``: the longest step ahead that needs no second look, infinite for a stream of rare events.
+    ``keep_bad``: hand on samples whose stamps are no times, in their place and with NaN for a time: in a
+    regular stream the samples around them tell when they were taken. Else they are left out.
     """
 
-    def __init__(self, step_s: float = STEP_S) -> None:
+    def __init__(self, step_s: float = STEP_S, *, keep_bad: bool = False) -> None:
         self._step_s = step_s
+        self._keep_bad = keep_bad
         self._pairs: deque[tuple[float, float]] = deque(maxlen=N_PAIRS)
         self._lines: list[ClockLine] = []
         self._before: list[ClockLine] = []  # of the clock before the newest reset, for samples on their way
@@ -120,12 +123,24 @@ class ClockTrack:
 
         ``stamps`` (n,), ``data`` (n, n_channels). Returns pieces in order: (local times, data).
         """
+        pieces: list[Piece] = []
         finite = np.isfinite(stamps)
-        if not finite.all():
-            self.n_bad_stamps += int((~finite).sum())
-            stamps, data = stamps[finite], data[finite]
-        if not len(stamps):
-            return []
+        if finite.all():
+            return self._admit_finite(stamps, data) if len(stamps) else []
+        edges = np.flatnonzero(np.diff(finite)) + 1
+        for run, rows in zip(np.split(stamps, edges), np.split(data, edges), strict=True):
+            if np.isfinite(run[0]):
+                pieces += self._admit_finite(run, rows)
+                continue
+            self.n_bad_stamps += len(run)
+            bad = self._without_time([(run, rows)])
+            if self._held:  # they wait for their turn
+                self._held += bad
+            else:
+                pieces += bad
+        return pieces
+
+    def _admit_finite(self, stamps: TimeArray, data: FloatArray) -> list[Piece]:
         steps = stamps[1:] - stamps[:-1]
         if not len(steps) or (steps.min() >= -BACKWARD_S and steps.max() <= self._step_s):
             return self._admit_run(stamps, data)
@@ -145,30 +160,46 @@ class ClockTrack:
             back = np.flatnonzero(self._ordinary(run)) if self._last is not None else np.array([], int)
             if len(back):  # the stamps came back: what was held was nonsense
                 start = int(back[0])
-                self.n_bad_stamps += sum(len(t) for t, _ in self._held) + start
-                self._held.clear()
-                return self._accept(run[start:], rows[start:])
+                bad = self._leave_out([*self._unheld(), (run[:start], rows[:start])])
+                return bad + self._accept(run[start:], rows[start:])
             return self._hold(run, rows)
         if not self._lines or not (self._last is None or self._ordinary(run[:1])[0] or self._known(run[0])):
             return self._hold(run, rows)
         return self._accept(run, rows)
 
     def _hold(self, run: TimeArray, rows: FloatArray) -> list[Piece]:
-        if self._held and not -BACKWARD_S <= run[0] - self._held[-1][0][-1] <= self._step_s:
-            self.n_bad_stamps += sum(len(t) for t, _ in self._held)
-            self._held.clear()
+        bad: list[Piece] = []
+        if self._held and not -BACKWARD_S <= run[0] - self._newest_held() <= self._step_s:
+            bad = self._leave_out(self._unheld())
         inside = self._n_to_hold(run) if self._lines else len(run)
         if inside:
             self._held.append((run[:inside], rows[:inside]))
         if inside == len(run):
+            return bad
+        return bad + self._release() + self._accept(run[inside:], rows[inside:])
+
+    def _unheld(self) -> list[Piece]:
+        held, self._held = self._held, []
+        return held
+
+    def _newest_held(self) -> float:
+        return next(float(run[-1]) for run, _ in reversed(self._held) if np.isfinite(run[-1]))
+
+    def _leave_out(self, pieces: list[Piece]) -> list[Piece]:
+        """These stamps are no times."""
+        self.n_bad_stamps += sum(int(np.isfinite(run).sum()) for run, _ in pieces)
+        return self._without_time(pieces)
+
+    def _without_time(self, pieces: list[Piece]) -> list[Piece]:
+        if not self._keep_bad:
             return []
-        return self._release() + self._accept(run[inside:], rows[inside:])
+        return [(np.full(len(run), np.nan), rows) for run, rows in pieces if len(run)]
 
     def _n_to_hold(self, run: TimeArray) -> int:
         """How many more samples it takes until what is held may go."""
         first = float(self._held[0][0][0]) if self._held else float(run[0])
         if self._last is not None and 0 <= first - self._last <= FORWARD_S:
-            n_held = sum(len(t) for t, _ in self._held)
+            n_held = sum(len(t) for t, _ in self._held if np.isfinite(t[0]))
             return min(len(run), max(0, CONFIRM_N - 1 - n_held))
         return int(np.searchsorted(run - first, HOLD_S))
 
@@ -181,8 +212,10 @@ class ClockTrack:
     def _release(self) -> list[Piece]:
         if not self._lines:
             return []
-        held, self._held = self._held, []
-        return [piece for run, rows in held for piece in self._accept(run, rows)]
+        pieces: list[Piece] = []
+        for run, rows in self._unheld():
+            pieces += self._accept(run, rows) if np.isfinite(run[0]) else [(run, rows)]
+        return pieces
 
     def _ordinary(self, stamps: TimeArray) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
         step = stamps - (self._last if self._last is not None else stamps[0])
@@ -198,7 +231,7 @@ class ClockTrack:
     def _confirms(self, remote_s: float) -> bool:
         if not self._held:
             return False
-        newest = self._held[-1][0][-1]
+        newest = self._newest_held()
         return self._last is None or abs(remote_s - newest) < abs(remote_s - self._last)
 
     def _overtakes(self, remote_s: float, offset_s: float) -> bool:

@@ -1,13 +1,13 @@
-"""Bluetooth: 12 samples a packet, each packet late by an exponential 20 ms, now and then stalled by 250 ms."""
+"""Bluetooth: 12 samples a packet, each late by an exponential 20 ms, now and then stalled by 250 ms."""
 
 from __future__ import annotations
 
 import numpy as np
 
+from bci_stream.messages import EEG
 from benchmarks.reliability.peers import liblsl_dejitter
 from benchmarks.reliability.row import Row, command
 from benchmarks.reliability.virtual import Clock, Delivery, run
-from bci_stream.messages import EEG
 
 SFREQ, PACKET = 256.0, 12
 T0 = 1000.0
@@ -30,7 +30,7 @@ def delivery(n_packets: int, seed: int) -> Delivery:
 
 
 def measure(short: bool = False) -> Row:
-    """Ten minutes from 20 seeds, or two from two. The mean delay of the radio cannot be known and is left in."""
+    """Ten minutes from 20 seeds, or two from two. The radio's mean delay cannot be known and stays in."""
     n_packets = 2_560 if short else 12_800
     n_false, spread_ms, worst_ms = 0, 0.0, 0.0
     for seed in range(2 if short else 20):

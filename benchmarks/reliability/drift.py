@@ -7,9 +7,9 @@ from itertools import chain
 
 import numpy as np
 
+from bci_stream.messages import AUDIO, EEG, TimeArray
 from benchmarks.reliability.row import Row, command
 from benchmarks.reliability.virtual import Clock, Delivery, Placed, in_order, run_events
-from bci_stream.messages import AUDIO, EEG, TimeArray
 
 T0 = 1000.0
 AFTER_S = 60.0

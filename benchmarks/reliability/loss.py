@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from bci_stream.messages import EEG, FloatArray
+from bci_stream.sources.packet_counter import PacketCounter
 from benchmarks.reliability.peers import liblsl_dejitter
 from benchmarks.reliability.row import Row, command
 from benchmarks.reliability.virtual import Clock, Delivery, run
-from bci_stream.messages import EEG, FloatArray
-from bci_stream.sources.packet_counter import PacketCounter
 
 SFREQ, PACKET = 256.0, 12
 T0 = 1000.0

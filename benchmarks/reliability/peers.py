@@ -15,7 +15,7 @@ _PUSHED = 256
 
 
 def liblsl_dejitter(stamps: TimeArray, sfreq: float) -> TimeArray:
-    """(n,) stamps -> what an inlet with ``proc_dejitter`` and ``proc_monotonize`` gives, pushed as fast as it goes."""
+    """(n,) stamps -> what an inlet that dejitters and monotonises gives, pushed as fast as it goes."""
     configure_lsl(private_session("peers"))
     import pylsl
 

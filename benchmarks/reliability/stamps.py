@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from bci_stream.messages import EEG, TimeArray
 from benchmarks.reliability.peers import liblsl_dejitter
 from benchmarks.reliability.row import Row, command
 from benchmarks.reliability.virtual import Clock, Delivery, run
-from bci_stream.messages import EEG, TimeArray
 
 SFREQ = 1000.0
 T0 = 1000.0
@@ -48,7 +48,7 @@ def measure(short: bool = False) -> Row:
         worst_ms = max(worst_ms, float(error.max()) * 1e3)
         n_missing = max(n_missing, int((~bad).sum() - good.sum()))
     order = "finite and increasing" if tidy else "NOT ORDERLY"
-    figure = f"stamps {order}, worst error of a good sample {worst_ms:.2f} ms, {n_missing} good samples left out"
+    figure = f"stamps {order}, worst good sample {worst_ms:.2f} ms, {n_missing} good ones left out"
     return Row(
         "NaN, inf, 1e15, negative, duplicate stamps",
         figure,

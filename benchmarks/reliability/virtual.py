@@ -144,6 +144,5 @@ class Clock:
         shown = self.shows(times)
         noise = rng.normal(0, 20e-6, len(times))
         return [
-            ClockOffset(role, float(r), float(t - r + e))
-            for t, r, e in zip(times, shown, noise, strict=True)
+            ClockOffset(role, float(r), float(t - r + e)) for t, r, e in zip(times, shown, noise, strict=True)
         ]
