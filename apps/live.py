@@ -300,6 +300,8 @@ def health_of(snapshot: Snapshot, source: StatusSource) -> dict[str, dict[str, A
                 "n_reconnects": status[role].n_reconnects,
                 "note": status[role].note,
             }
+            if (counted := status[role].n_lost) is not None:  # the device's own word
+                merged[role]["n_lost"] = counted
     return merged
 
 

@@ -21,6 +21,7 @@ from bci_stream.sources.lsl_connection import Connection
 from bci_stream.sources.lsl_discovery import Announcements
 from bci_stream.sources.lsl_identity import differences, match, refusal
 from bci_stream.sources.lsl_link import Link, local_clock
+from bci_stream.sources.packet_counter import PacketCounter
 from bci_stream.sources.unit_guard import UnitGuard
 
 State = Literal["live", "stalled", "lost", "refused"]
@@ -40,6 +41,7 @@ class InletStatus:
     """How a bound stream fares.
 
     ``note`` says it in plain words. ``last_arrival_s``: local clock at the last sample, or at (re)connecting.
+    ``n_lost``: samples that never came, by the device's own counter; None where it has none.
     """
 
     role: str
@@ -49,6 +51,7 @@ class InletStatus:
     name: str
     uid: str
     last_arrival_s: float
+    n_lost: int | None = None
 
 
 class BoundInlet:
@@ -65,6 +68,7 @@ class BoundInlet:
         self.binding = binding
         self.failure: StreamLostError | None = None
         self._guard = UnitGuard(binding)
+        self._counter = PacketCounter()
         self._stall_s = max(stall_s, _MIN_PERIODS / binding.sfreq) if binding.sfreq else math.inf
         self._returned = returned
         self._lock = threading.Lock()  # for adopting and ending; each is a matter of microseconds
@@ -113,6 +117,7 @@ class BoundInlet:
             name=self.binding.info.name,
             uid=connection.link.info.uid if connection else self.binding.info.uid,
             last_arrival_s=self._last_arrival_s,
+            n_lost=self._counter.n_lost if self._counter.is_sure else None,
         )
 
     def _state(self, connection: Connection | None) -> tuple[State, str]:
@@ -199,6 +204,8 @@ class BoundInlet:
             arrival_s = local_clock()
             if len(stamps):
                 connection.judge_clock(stamps)
+                if (column := self.binding.counter) is not None:
+                    self._counter.step(data[:, column], stamps, self.binding.sfreq)
                 values = self.binding.convert(data)
                 self._guard.look(values)
                 samples.append(Chunk(role, stamps.copy(), values, arrival_s))
@@ -206,7 +213,10 @@ class BoundInlet:
             self._last_arrival_s = local_clock()
         if link.lost:
             self._wake.set()
-        return [*connection.take_offsets(), *samples]
+        events = connection.guard.step([*connection.take_offsets(), *samples])
+        if connection.guard.waits:
+            self._wake.set()  # for the keeper to measure
+        return events
 
     # -- the keeper -----------------------------------------------------------------------------------
 
