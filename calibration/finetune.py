@@ -51,6 +51,18 @@ _CURVE_SHARES: Final = (0.0, 1 / 3, 2 / 3, 1.0)
 Report = Callable[[str, float], None]  #: what is being done, and the share that is done
 
 
+class Tried(NamedTuple):
+    """How a rung did after ``n_steps`` on inner block ``part``: mean loss (nats) of its trials."""
+
+    rung: str
+    n_steps: int
+    part: int
+    loss: float
+
+
+Watch = Callable[[Tried], None]  #: told of each as it comes, for a live curve
+
+
 @dataclass(frozen=True, slots=True)
 class FinetuneSettings:
     """``rungs``: those tried, lowest first. ``steps``: of the learned ones."""
@@ -181,6 +193,7 @@ def calibrate(
     settings: FinetuneSettings = FinetuneSettings(),
     *,
     report: Report = lambda what, share: None,
+    watch: Watch = lambda tried: None,
     cancelled: Cancelled = never,
 ) -> Calibrated:
     """Fit the base to a person's trials, given one session a trial, in the order of time.
@@ -192,7 +205,7 @@ def calibrate(
     labelled = [trial for trial in trials if trial.label != UNLABELLED]
     known, test = split_in_time(labelled, classes)
     with torch.random.fork_rng(devices=[]):
-        candidates = _inner(base, known, settings, report, cancelled)
+        candidates = _inner(base, known, settings, (report, watch), cancelled)
         chosen = choose(candidates, settings.rungs)
         report(f"fitting: {chosen.rung}", 0.9)
         network = _fit(base, chosen, known, settings, cancelled)
@@ -224,10 +237,11 @@ def _inner(
     base: FusionNetwork,
     known: Sequence[Session],
     settings: FinetuneSettings,
-    report: Report,
+    told: tuple[Report, Watch],
     cancelled: Cancelled,
 ) -> tuple[Candidate, ...]:
     """Every rung and number of steps, judged on blocks of time that it was not fitted to."""
+    report, watch = told
     found: dict[tuple[str, int], list[NDArray[np.float64]]] = {}
     blocks = _blocks(known)
     n_jobs = len(blocks) * len(settings.rungs)
@@ -242,6 +256,7 @@ def _inner(
             for n_steps, network in _stages(base, rung, rest, settings, cancelled):
                 losses = _losses(network, held, labels)
                 found.setdefault((rung, n_steps), []).append(losses)
+                watch(Tried(rung, n_steps, b, float(losses[0].mean())))
     if cancelled():
         raise CalibrationError("the fine-tune was cancelled; the recording is kept, and nothing was changed")
     return tuple(_candidate(*key, np.concatenate(parts, axis=1)) for key, parts in found.items())

@@ -19,7 +19,7 @@ from bci_stream.model.network import FusionNetwork
 from bci_stream.training.folders import new_folder
 from bci_stream.training.sessions import data_sha256
 from calibration.errors import ProfileError
-from calibration.finetune import Calibrated, FinetuneSettings, Report, calibrate
+from calibration.finetune import Calibrated, FinetuneSettings, Report, Watch, calibrate
 from calibration.ladder import Cancelled, never
 from calibration.profile import Model, Profile, ProfileStore
 from calibration.report import write_report
@@ -47,6 +47,7 @@ def calibrate_person(
     device: str = "",
     settings: FinetuneSettings = FinetuneSettings(),
     report: Report = lambda what, share: None,
+    watch: Watch = lambda tried: None,
     cancelled: Cancelled = never,
 ) -> Outcome:
     """Fit the base to these recordings and keep the outcome in the person's profile.
@@ -67,7 +68,13 @@ def calibrate_person(
             f"{', '.join(trials.ch_names)}: use another name for the other headset"
         )
     found = calibrate(
-        base.network, trials.sessions, contract.classes, settings, report=report, cancelled=cancelled
+        base.network,
+        trials.sessions,
+        contract.classes,
+        settings,
+        report=report,
+        watch=watch,
+        cancelled=cancelled,
     )
     return _kept(store, profile, base, trials, found, created)
 
