@@ -159,6 +159,10 @@ class LiveCalibration:
         else:
             self._held.append(label)
 
+    def now_s(self) -> float:
+        """Now, on the local LSL clock."""
+        return self._clock()
+
     @property
     def lost(self) -> tuple[str, ...]:
         """Streams that are needed and do not come now, by role."""
