@@ -100,7 +100,7 @@ class Typist:
     def come_to(self, page):
         self.wait(self.on(page))
         self.wait(lambda: self.main.wizard._shown is page)
-        self.wait(lambda: self.app.focusWidget() is not None)
+        self.wait(lambda: self.main.wizard.isAncestorOf(self.app.focusWidget() or self.main))
 
     def enter_when_ready(self):
         self.wait(lambda: self.main.wizard.next_button.isEnabled())

@@ -183,7 +183,7 @@ class Wizard(QtWidgets.QWidget):
         focus = QtWidgets.QApplication.focusWidget()
         if isinstance(focus, QtWidgets.QPushButton) and self.isAncestorOf(focus) and focus.isVisible():
             focus.click()
-        elif self.next_button.isEnabled():
+        else:
             self.go_on()
 
     def keyPressEvent(self, event: Any) -> None:  # noqa: N802 - Qt's name
@@ -195,7 +195,8 @@ class Wizard(QtWidgets.QWidget):
             super().keyPressEvent(event)
 
     def go_on(self) -> None:
-        """The next page."""
+        """The next page, if what it needs is there by now."""
+        self._show_foot(self.page)
         if self.next_button.isEnabled():
             self.page.go_on()
             self.tick()
