@@ -15,7 +15,7 @@ import numpy as np
 from bci_stream.engine.electrodes import ElectrodeWatch
 from bci_stream.engine.frame import ChannelQuality
 from bci_stream.engine.plan import StreamPlan
-from bci_stream.messages import AUDIO, EEG, Window
+from bci_stream.messages import AUDIO, EEG, Flag, StreamWindow, Window
 from calibration.judge import Limits, is_speech, level_db
 
 _KEPT_S: Final = 12.0  # of the voice's level
@@ -42,23 +42,32 @@ class SignalCheck:
     def __init__(self, plans: Mapping[str, StreamPlan], hop_s: float, limits: Limits = Limits()) -> None:
         self._hop_s, self._limits = hop_s, limits
         self._electrodes = ElectrodeWatch(plans[EEG], hop_s) if EEG in plans else None
+        self._n_hops = 0  # of EEG, from the first whole one on
         self._levels_db: deque[float] = deque(maxlen=round(_KEPT_S / hop_s))
         self._peaks: deque[float] = deque(maxlen=round(_KEPT_S / hop_s))
 
     def take(self, window: Window) -> None:
         """The newest hop of a window."""
         if self._electrodes is not None and EEG in window.streams:
-            self._electrodes.take(window.streams[EEG])
+            self._take_eeg(window.streams[EEG], self._electrodes)
         if AUDIO in window.streams:
             part = window.streams[AUDIO]
             n = round(self._hop_s * part.sfreq)
             self._levels_db.append(level_db(part, n))
             self._peaks.append(float(np.abs(part.data[-n:]).max(initial=0.0)))
 
+    def _take_eeg(self, part: StreamWindow, watch: ElectrodeWatch) -> None:
+        newest = part.mask[-round(self._hop_s * part.sfreq) :]
+        if self._n_hops == 0 and (newest & Flag.GAP).any():
+            return  # the stream begins in mid-window: what is absent before is nobody's fault
+        self._n_hops += 1
+        watch.take(part)
+
     @property
     def electrodes(self) -> tuple[ChannelQuality, ...]:
         """Every electrode; empty until enough has come."""
-        return self._electrodes.channels if self._electrodes is not None else ()
+        settled = self._n_hops * self._hop_s >= _SHORTEST_S
+        return self._electrodes.channels if self._electrodes is not None and settled else ()
 
     @property
     def too_many_bad(self) -> bool:

@@ -28,7 +28,7 @@ from bci_stream.training.personal_head import Tempered, fit_tempered
 from bci_stream.training.sessions import UNLABELLED, Session
 from bci_stream.training.statistics import sign_flip_p
 from bci_stream.training.trial_scores import trial_scores
-from calibration.errors import CalibrationError
+from calibration.errors import CalibrationError, TooFewTrialsError
 from calibration.ladder import (
     AS_IT_IS,
     NORMALISED,
@@ -170,20 +170,27 @@ def split_in_time(trials: Sequence[Session], classes: Sequence[str]) -> tuple[li
     if len(present) < 2:
         found = classes[present[0]] if present else "no trial at all"
         raise CalibrationError(f"a calibration needs trials of two classes at least; there is {found} only")
+    _check_enough(labels, classes, present)
     known: list[int] = []
     test: list[int] = []
     for k in present:
         rows = np.flatnonzero(labels == k).tolist()
         n = n_known(len(rows))
-        if n < _FEWEST_KNOWN:
-            need = next(m for m in range(1, 100) if n_known(m) >= _FEWEST_KNOWN)
-            raise CalibrationError(
-                f"{classes[k]} has {len(rows)} good trials, and {need} are needed: "
-                f"record {need - len(rows)} more"
-            )
         known += rows[:n]
         test += rows[n:]
     return [trials[i] for i in sorted(known)], [trials[i] for i in sorted(test)]
+
+
+def _check_enough(labels: Ints, classes: Sequence[str], present: Sequence[int]) -> None:
+    enough = next(m for m in range(1, 100) if n_known(m) >= _FEWEST_KNOWN)
+    found = {classes[k]: int((labels == k).sum()) for k in present}
+    need = {label: enough - n for label, n in found.items() if n < enough}
+    if need:
+        words = "; ".join(
+            f"{label} has {found[label]} good trials, and {enough} are needed: record {n} more"
+            for label, n in need.items()
+        )
+        raise TooFewTrialsError(words, need)
 
 
 def calibrate(

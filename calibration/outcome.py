@@ -18,7 +18,7 @@ from bci_stream.model.contract import Contract, Training
 from bci_stream.model.network import FusionNetwork
 from bci_stream.training.folders import new_folder
 from bci_stream.training.sessions import data_sha256
-from calibration.errors import ProfileError
+from calibration.errors import ProfileError, TooFewTrialsError
 from calibration.finetune import Calibrated, FinetuneSettings, Report, Watch, calibrate
 from calibration.ladder import Cancelled, never
 from calibration.profile import Model, Profile, ProfileStore
@@ -67,15 +67,19 @@ def calibrate_person(
             f"profile {name} is of electrodes {', '.join(profile.montage)}, these recordings of "
             f"{', '.join(trials.ch_names)}: use another name for the other headset"
         )
-    found = calibrate(
-        base.network,
-        trials.sessions,
-        contract.classes,
-        settings,
-        report=report,
-        watch=watch,
-        cancelled=cancelled,
-    )
+    try:
+        found = calibrate(
+            base.network,
+            trials.sessions,
+            contract.classes,
+            settings,
+            report=report,
+            watch=watch,
+            cancelled=cancelled,
+        )
+    except TooFewTrialsError as error:
+        left_out = "".join(f"; left out: {line}" for line in trials.left_out)
+        raise TooFewTrialsError(f"{error}{left_out}", error.need) from error
     return _kept(store, profile, base, trials, found, created)
 
 

@@ -24,12 +24,22 @@ def words_label(name: str) -> Any:
     return label
 
 
-def paragraph(words: str = "") -> Any:
-    """Words over several lines."""
+def paragraph(words: str = "", pixels: int | None = None) -> Any:
+    """Words over several lines; ``pixels``: larger, to be read from further away."""
     label = QtWidgets.QLabel(words)
+    if pixels is not None:
+        sized(label, pixels)
     label.setTextFormat(QtCore.Qt.TextFormat.PlainText)
     label.setWordWrap(True)
     return label
+
+
+def sized(widget: Any, pixels: int) -> Any:
+    """The widget, its words that large."""
+    font = widget.font()
+    font.setPixelSize(pixels)
+    widget.setFont(font)
+    return widget
 
 
 def stack(*widgets: Any) -> Any:
@@ -62,6 +72,13 @@ def heading(words: str, pixels: int = 18) -> Any:
     font.setBold(True)
     label.setFont(font)
     return label
+
+
+def whole(page: Any) -> Any:
+    """A column that fills a page to its edges."""
+    layout = QtWidgets.QVBoxLayout(page)
+    layout.setContentsMargins(0, 0, 0, 0)
+    return layout
 
 
 def card(title: str, *parts: Any) -> Any:

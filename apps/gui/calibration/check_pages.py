@@ -6,9 +6,9 @@ from typing import Any
 
 from pyqtgraph.Qt import QtCore, QtWidgets
 
-from apps.gui.calibration.page import GuidePage
+from apps.gui.calibration.page import READ_PX, GuidePage
 from apps.gui.calibration.pictures import HeadPicture, LevelPicture
-from apps.gui.parts import card, paragraph
+from apps.gui.parts import card, paragraph, sized, whole
 from apps.gui.strings import tr
 from apps.gui.theme import SYMBOLS, Theme
 from apps.gui.viewmodels.electrodes import electrodes, to_see_to
@@ -41,7 +41,11 @@ class ElectrodesPage(GuidePage):
     """How each electrode is, and what to do about those that are not good."""
 
     title = "Are the electrodes on?"
-    next_words = "Go on"
+
+    @property
+    def next_words(self) -> str:
+        """On the button that goes on."""
+        return "Go on"
 
     def __init__(self, wizard: Any) -> None:
         super().__init__(wizard)
@@ -60,7 +64,8 @@ class ElectrodesPage(GuidePage):
         header.setSectionResizeMode(QtWidgets.QHeaderView.ResizeMode.ResizeToContents)
         header.setSectionResizeMode(2, QtWidgets.QHeaderView.ResizeMode.Stretch)
         hint = paragraph(
-            tr("Sit still, eyes open. It is measured all the time: see to an electrode and watch its mark.")
+            tr("Sit still, eyes open. It is measured all the time: see to an electrode and watch its mark."),
+            READ_PX,
         )
         side = QtWidgets.QVBoxLayout()
         side.addWidget(self.verdict)
@@ -70,7 +75,7 @@ class ElectrodesPage(GuidePage):
         row.setSpacing(18)
         row.addWidget(self.head, 2)
         row.addLayout(side, 3)
-        column = QtWidgets.QVBoxLayout(self)
+        column = whole(self)
         frame = card("", row)
         column.addWidget(frame, 1)
         self._rows: list[tuple[str, ...]] | None = None
@@ -109,7 +114,11 @@ class MicrophonePage(GuidePage):
     """Is the voice heard, and loud enough?"""
 
     title = "Is your voice heard?"
-    next_words = "Go on"
+
+    @property
+    def next_words(self) -> str:
+        """On the button that goes on."""
+        return "Go on"
 
     def __init__(self, wizard: Any) -> None:
         super().__init__(wizard)
@@ -117,12 +126,11 @@ class MicrophonePage(GuidePage):
         self.level.setFocusPolicy(QtCore.Qt.FocusPolicy.StrongFocus)
         self.verdict = VerdictLabel(tr("verdict on the microphone"))
         self.sentence = paragraph(tr("“The cloth is lying on the fridge. In seven hours it will be time.”"))
-        font = self.sentence.font()
-        font.setPixelSize(22)
-        self.sentence.setFont(font)
-        ask = paragraph(tr("Read this aloud, as loud as you will speak later:"))
-        column = QtWidgets.QVBoxLayout(self)
-        frame = card("", ask, self.sentence, self.level, self.verdict)
+        sized(self.sentence, 24)
+        ask = paragraph(tr("Read this aloud, as loud as you will speak later:"), READ_PX)
+        column = whole(self)
+        marks = paragraph(tr("The lines mark the quiet and the loud parts of the last seconds."))
+        frame = card("", ask, self.sentence, self.level, marks, self.verdict)
         column.addWidget(frame)
         column.addStretch(1)
 

@@ -7,9 +7,9 @@ from typing import Any
 from pyqtgraph.Qt import QtCore, QtGui, QtWidgets
 
 from apps.gui.calibration.check_pages import VerdictLabel
-from apps.gui.calibration.page import GuidePage
-from apps.gui.calibration.pictures import CurvePicture
-from apps.gui.parts import card, paragraph
+from apps.gui.calibration.page import READ_PX, GuidePage
+from apps.gui.calibration.pictures import CurvePicture, FilePicture
+from apps.gui.parts import card, paragraph, sized, whole
 from apps.gui.strings import tr
 from apps.gui.theme import Theme
 from apps.gui.viewmodels.curve import curve
@@ -23,11 +23,15 @@ class FitPage(GuidePage):
     """How the fit comes along; or why it could not, and what is missing."""
 
     title = "Fitting a model to you"
-    next_words = "Fit again"
+
+    @property
+    def next_words(self) -> str:
+        """On the button that goes on."""
+        return "Fit again"
 
     def __init__(self, wizard: Any) -> None:
         super().__init__(wizard)
-        self.what = paragraph()
+        self.what = paragraph(pixels=READ_PX)
         self.what.setAccessibleName(tr("what is done now"))
         self.bar = QtWidgets.QProgressBar()
         self.bar.setRange(0, 1000)
@@ -48,7 +52,7 @@ class FitPage(GuidePage):
                 "parts of the trials."
             )
         )
-        column = QtWidgets.QVBoxLayout(self)
+        column = whole(self)
         column.addWidget(card("", self.what, self.bar, self.picture, legend, self.best, buttons), 1)
 
     def first(self) -> Any:
@@ -90,7 +94,11 @@ class ReportPage(GuidePage):
     """Base against calibrated, honestly; what was dropped; which model is in use."""
 
     title = "What it was worth"
-    next_words = "Go on"
+
+    @property
+    def next_words(self) -> str:
+        """On the button that goes on."""
+        return "Go on"
 
     def __init__(self, wizard: Any) -> None:
         super().__init__(wizard)
@@ -104,21 +112,21 @@ class ReportPage(GuidePage):
         self.table.setShowGrid(False)
         self.table.horizontalHeader().setSectionResizeMode(QtWidgets.QHeaderView.ResizeMode.Stretch)
         self.table.setVerticalScrollBarPolicy(QtCore.Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self.how, self.dropped_title, self.active = paragraph(), paragraph(), paragraph()
+        self.how, self.dropped_title = paragraph(), paragraph()
+        self.active = paragraph(pixels=READ_PX)
         self.dropped = QtWidgets.QListWidget()
         self.dropped.setAccessibleName(tr("trials that were left out, and why"))
         self.dropped.setWordWrap(True)
         self.open_page = QtWidgets.QPushButton(tr("&Open the whole report"))
         self.open_page.clicked.connect(self._open)
-        self.pictures = [QtWidgets.QLabel() for _ in range(2)]
-        for label in self.pictures:
-            label.setAlignment(QtCore.Qt.AlignmentFlag.AlignCenter)
+        self.pictures = [FilePicture() for _ in range(2)]
         self._view: OutcomeView | None = None
         left = QtWidgets.QVBoxLayout()
         for widget in (self.headline, self.active, self.table, self.how, self.dropped_title):
             left.addWidget(widget)
-        left.addWidget(self.dropped, 1)
+        left.addWidget(self.dropped, 8)
         left.addWidget(self.open_page, 0, QtCore.Qt.AlignmentFlag.AlignLeft)
+        left.addStretch(1)
         right = QtWidgets.QVBoxLayout()
         for label in self.pictures:
             right.addWidget(label, 1)
@@ -126,7 +134,7 @@ class ReportPage(GuidePage):
         row.setSpacing(18)
         row.addLayout(left, 3)
         row.addLayout(right, 2)
-        QtWidgets.QVBoxLayout(self).addWidget(card("", row), 1)
+        whole(self).addWidget(card("", row), 1)
 
     def first(self) -> Any:
         """The table, to be read."""
@@ -153,38 +161,23 @@ class ReportPage(GuidePage):
         self.dropped.clear()
         self.dropped.addItems(list(view.dropped))
         self.dropped.setVisible(n > 0)
-        self._draw()
+        for picture, path in zip(self.pictures, view.pictures, strict=False):
+            picture.show_file(path)
 
     def _fill(self, view: OutcomeView) -> None:
         self.table.setRowCount(len(view.rows))
         for i, row in enumerate(view.rows):
             for j, words in enumerate(row):
                 item = QtWidgets.QTableWidgetItem(words)
-                if i == 0 or j == 0:
-                    font = item.font()
-                    font.setBold(i > 0)
-                    item.setFont(font)
+                font = item.font()
+                font.setPixelSize(READ_PX)
+                font.setBold(i > 0 and j == 0)
+                item.setFont(font)
                 self.table.setItem(i, j, item)
+        self.table.setCurrentCell(-1, -1)
         self.table.resizeRowsToContents()
         height = sum(self.table.rowHeight(i) for i in range(len(view.rows)))
         self.table.setFixedHeight(height + 4)
-
-    def _draw(self) -> None:
-        if self._view is None:
-            return
-        for label, path in zip(self.pictures, self._view.pictures, strict=False):
-            picture = QtGui.QPixmap(str(path))
-            room = label.size()
-            if picture.isNull() or room.width() < 20 or room.height() < 20:
-                continue
-            keep, smooth = QtCore.Qt.AspectRatioMode, QtCore.Qt.TransformationMode
-            label.setPixmap(picture.scaled(room, keep.KeepAspectRatio, smooth.SmoothTransformation))
-            label.setAccessibleName(path.stem)
-
-    def resizeEvent(self, event: Any) -> None:  # noqa: N802 - Qt's name
-        """The pictures as large as there is room."""
-        super().resizeEvent(event)
-        self._draw()
 
     def _open(self) -> None:
         if self._view is not None:
@@ -202,17 +195,26 @@ class UsePage(GuidePage):
     """Which model from now on; try it live, or finish."""
 
     title = "Which model from now on?"
-    next_words = "Finish"
+
+    @property
+    def next_words(self) -> str:
+        """On the button that goes on."""
+        return "Finish"
 
     def __init__(self, wizard: Any) -> None:
         super().__init__(wizard)
         self.calibrated = QtWidgets.QRadioButton(tr("the &calibrated model"))
         self.base = QtWidgets.QRadioButton(tr("the &base model"))
-        self.advice, self.later = paragraph(), paragraph()
+        for choice in (self.calibrated, self.base):
+            sized(choice, READ_PX)
+        self.advice, self.later = paragraph(pixels=READ_PX), paragraph()
         self.live = QtWidgets.QPushButton(tr("&Try it live"))
         self.live.clicked.connect(self._try)
-        column = QtWidgets.QVBoxLayout(self)
-        column.addWidget(card("", self.advice, self.calibrated, self.base, self.live, self.later))
+        column = whole(self)
+        row = QtWidgets.QHBoxLayout()
+        row.addWidget(self.live)
+        row.addStretch(1)
+        column.addWidget(card("", self.advice, self.calibrated, self.base, row, self.later))
         column.addStretch(1)
 
     def first(self) -> Any:

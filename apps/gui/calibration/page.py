@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from pyqtgraph.Qt import QtWidgets
 
@@ -10,12 +10,18 @@ from apps.gui.theme import Theme
 from apps.gui.viewmodels.calibration import Guide
 from apps.gui.viewmodels.finder import Check
 
+READ_PX: Final = 16  #: of words that a person reads with a headset on
+
 
 class GuidePage(QtWidgets.QWidget):
     """One page; ``title`` stands above it, ``next_words`` on the button that goes on."""
 
     title = ""
-    next_words = ""
+
+    @property
+    def next_words(self) -> str:
+        """On the button that goes on."""
+        return ""
 
     def __init__(self, wizard: Any) -> None:
         super().__init__()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Final
 
 from pyqtgraph.Qt import QtCore, QtGui, QtWidgets
@@ -18,6 +19,7 @@ from calibration.check import Voice
 
 _WRAP: Final = int(CENTRE.value) | int(QtCore.Qt.TextFlag.TextWordWrap.value)
 _QUIETEST_DB: Final = -80.0
+_LARGE: Final = 5.6  # of the one word that must be seen
 
 
 class Picture(Canvas):
@@ -170,9 +172,9 @@ class CuePicture(Picture):
         self._draw_left(painter, model, colour)
 
     def _large(self, painter: Any, rect: Any, words: str) -> None:
-        metrics = self.set_font(painter, 4.6, bold=True)
+        metrics = self.set_font(painter, _LARGE, bold=True)
         wide = metrics.horizontalAdvance(words)
-        scale = 4.6 if wide <= rect.width() else max(1.5, 4.6 * rect.width() / wide * 0.98)
+        scale = _LARGE if wide <= rect.width() else max(1.5, _LARGE * rect.width() / wide * 0.98)
         self.write(painter, rect, words, self.theme.text, CENTRE, scale=scale, bold=True)
 
     def _words(self, painter: Any, rect: Any, words: str) -> None:
@@ -206,6 +208,8 @@ class CurvePicture(Picture):
     def __init__(self, theme: Theme) -> None:
         super().__init__(theme, tr("loss on trials held out of the fit"))
         self.setMinimumHeight(250)
+        policy = QtWidgets.QSizePolicy.Policy
+        self.setSizePolicy(policy.Expanding, policy.Expanding)
 
     def told(self, model: Curve) -> str:
         """The best so far."""
@@ -257,6 +261,34 @@ class CurvePicture(Picture):
         x = area.left() + area.width() * (at + 0.5) / max(1, len(model.steps))
         share = (loss - model.low) / ((model.high - model.low) or 1.0)
         return QtCore.QPointF(x, area.bottom() - share * area.height())
+
+
+class FilePicture(QtWidgets.QWidget):
+    """A picture from a file, as large as there is room."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._picture: Any = None
+        policy = QtWidgets.QSizePolicy.Policy
+        self.setSizePolicy(policy.Ignored, policy.Ignored)
+
+    def show_file(self, path: Path) -> None:
+        """Another picture; nothing is drawn where it cannot be read."""
+        self._picture = QtGui.QPixmap(str(path))
+        self.setAccessibleName(path.stem)
+        self.update()
+
+    def paintEvent(self, _event: Any) -> None:  # noqa: N802 - Qt's name
+        """The whole of it, centred."""
+        if self._picture is None or self._picture.isNull():
+            return
+        size = self._picture.size().scaled(self.size(), QtCore.Qt.AspectRatioMode.KeepAspectRatio)
+        where = QtCore.QRect(QtCore.QPoint(0, 0), size)
+        where.moveCenter(self.rect().center())
+        painter = QtGui.QPainter(self)
+        painter.setRenderHint(QtGui.QPainter.RenderHint.SmoothPixmapTransform)
+        painter.drawPixmap(where, self._picture)
+        painter.end()
 
 
 class StepLine(QtWidgets.QLabel):

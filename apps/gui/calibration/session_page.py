@@ -9,6 +9,7 @@ from pyqtgraph.Qt import QtCore, QtWidgets
 
 from apps.gui.calibration.page import GuidePage
 from apps.gui.calibration.pictures import CuePicture
+from apps.gui.parts import whole
 from apps.gui.strings import tr
 from apps.gui.theme import Theme
 from apps.gui.viewmodels.cue import cue, progress_words
@@ -22,7 +23,12 @@ class TrialsPage(GuidePage):
     """The cue large, what is left, and the keys; the numbers after a trial."""
 
     title = ""
-    next_words = "Begin"
+
+    @property
+    def next_words(self) -> str:
+        """What the key does now."""
+        state = self.guide.state
+        return "Begin" if state is None or state.phase is Phase.READY else "Go on"
 
     def __init__(self, wizard: Any) -> None:
         super().__init__(wizard)
@@ -40,8 +46,7 @@ class TrialsPage(GuidePage):
             tr("Space: begin, go on · P: pause · R: this trial again · Esc: leave, all is kept")
         )
         self.numbers = self._numbers()
-        column = QtWidgets.QVBoxLayout(self)
-        column.setContentsMargins(0, 0, 0, 0)
+        column = whole(self)
         column.setSpacing(8)
         column.addWidget(self.picture, 1)
         column.addWidget(self.numbers)

@@ -9,8 +9,8 @@ from pyqtgraph.Qt import QtWidgets
 
 from apps.calibration_run import CONSENT
 from apps.choice import DEMO_BUNDLE
-from apps.gui.calibration.page import GuidePage
-from apps.gui.parts import beside, box, card, paragraph, stack
+from apps.gui.calibration.page import READ_PX, GuidePage
+from apps.gui.parts import beside, box, card, paragraph, sized, stack, whole
 from apps.gui.strings import tr
 from apps.gui.theme import Theme
 from apps.gui.viewmodels.calibration import protocol_offers
@@ -23,12 +23,16 @@ class ResumePage(GuidePage):
     """A session was interrupted: go on, begin anew, or drop it."""
 
     title = "Go on where it stopped?"
-    next_words = "Go on"
+
+    @property
+    def next_words(self) -> str:
+        """On the button that goes on."""
+        return "Go on"
 
     def __init__(self, wizard: Any) -> None:
         super().__init__(wizard)
         self.list = QtWidgets.QListWidget()
-        self.list.setAccessibleName(tr("sessions that were interrupted"))
+        sized(self.list, READ_PX).setAccessibleName(tr("sessions that were interrupted"))
         self.list.itemActivated.connect(lambda _: wizard.go_on())
         self.anew = QtWidgets.QPushButton(tr("&New session"))
         self.anew.clicked.connect(lambda: self.guide.begin_anew())
@@ -36,13 +40,16 @@ class ResumePage(GuidePage):
         self.drop.setToolTip(tr("It is not offered again. Its recordings stay"))
         self.drop.clicked.connect(self._drop)
         words = paragraph(
-            tr("These sessions were not finished. What was recorded is there; at most one trial comes again.")
+            tr(
+                "These sessions were not finished. What was recorded is there; at most one trial comes again."
+            ),
+            READ_PX,
         )
         buttons = QtWidgets.QHBoxLayout()
         for button in (self.anew, self.drop):
             buttons.addWidget(button)
         buttons.addStretch(1)
-        column = QtWidgets.QVBoxLayout(self)
+        column = whole(self)
         column.addWidget(card("", words, self.list, buttons))
         column.addStretch(1)
 
@@ -70,11 +77,15 @@ class ConsentPage(GuidePage):
     """What is recorded, where it lies, what it must not be used for; a name and an agreement."""
 
     title = "Before anything is recorded"
-    next_words = "I agree: go on"
+
+    @property
+    def next_words(self) -> str:
+        """On the button that goes on."""
+        return "I agree: go on"
 
     def __init__(self, wizard: Any) -> None:
         super().__init__(wizard)
-        self.words = [paragraph() for _ in CONSENT]
+        self.words = [paragraph(pixels=READ_PX) for _ in CONSENT]
         self.name = QtWidgets.QLineEdit(self.guide.options.name)
         self.name.setMaxLength(64)
         self.name.setAccessibleName(tr("name of the profile"))
@@ -84,14 +95,14 @@ class ConsentPage(GuidePage):
         for words, key in protocol_offers(self.guide.options.protocol, self.guide.texts):
             self.protocol.addItem(words, key)
         self.protocol.setCurrentIndex(max(0, self.protocol.findData(self.guide.options.protocol)))
-        self.agreed = QtWidgets.QCheckBox(tr("I have read this, and agree to be &recorded"))
+        self.agreed = sized(QtWidgets.QCheckBox(tr("I have read this, and agree to be &recorded")), READ_PX)
         form = QtWidgets.QFormLayout()
         form.setFieldGrowthPolicy(QtWidgets.QFormLayout.FieldGrowthPolicy.ExpandingFieldsGrow)
         form.setVerticalSpacing(10)
         form.addRow(tr("N&ame"), self.name)
         form.addRow(tr("&Protocol"), self.protocol)
         form.addRow("", self.agreed)
-        column = QtWidgets.QVBoxLayout(self)
+        column = whole(self)
         column.setSpacing(14)
         column.addWidget(card(tr("Your data, and what it is for"), *self.words))
         column.addWidget(card(tr("This session"), form))
@@ -128,7 +139,11 @@ class DevicesPage(GuidePage):
     """Which streams, which device, which model; whether they fit the protocol."""
 
     title = "Headset, microphone and model"
-    next_words = "Connect"
+
+    @property
+    def next_words(self) -> str:
+        """On the button that goes on."""
+        return "Connect"
 
     def __init__(self, wizard: Any) -> None:
         super().__init__(wizard)
@@ -141,7 +156,7 @@ class DevicesPage(GuidePage):
         rows.addRow(tr("Voice"), stack(form.audio, form.audio_check))
         rows.addRow(tr("Base model"), stack(form.bundle, form.bundle_check))
         self.going_on = paragraph()
-        column = QtWidgets.QVBoxLayout(self)
+        column = whole(self)
         column.addWidget(card("", self.going_on, rows))
         column.addStretch(1)
 

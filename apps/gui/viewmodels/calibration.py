@@ -11,7 +11,7 @@ import enum
 import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -22,18 +22,20 @@ from apps.gui.viewmodels.finder import Check
 from apps.gui.viewmodels.words import duration_words
 from bci_stream.errors import BciStreamError
 from bci_stream.messages import AUDIO, EEG
+from calibration.errors import TooFewTrialsError
 from calibration.journal import Journal, read_journal, remove_journal, under_way, write_journal
 from calibration.keys import Keys
 from calibration.profile import ProfileStore, check_name
 from calibration.protocol import Plan, load_protocol, load_texts, plan_session, protocol_names, said
 from calibration.resume import Earlier, earlier
-from calibration.session import Abort, Continue, Pause, Phase, State
+from calibration.session import Abort, Continue, Pause, Phase, State, with_more
 
 if TYPE_CHECKING:
     from calibration.finetune import FinetuneSettings, Tried
     from calibration.live import LiveCalibration
     from calibration.outcome import Outcome
 
+_NAMED: Final = 6
 FEWEST: Final = 4  #: trials of each emotion, so that there are some to fit to and one to test
 
 
@@ -101,6 +103,7 @@ class Guide:
         self.running: LiveCalibration | None = None
         self.before: Earlier | None = None
         self.fit: Fit | None = None
+        self.missing: dict[str, int] = {}  # trials of each emotion that the fit lacked
         self.number: int | None = None  # of the model that came of it
         self.streams: StreamChoice | None = None
         self._went_back = False
@@ -160,7 +163,8 @@ class Guide:
             return Check("bad", tr("too many electrodes are bad: every trial would be taken back"))
         poor = [one.name for one in running.check.electrodes if one.state != "good"]
         if poor:
-            return Check("warn", tr("can be used; better with {names} seen to").format(names=", ".join(poor)))
+            names = ", ".join(poor[:_NAMED]) + (" …" if len(poor) > _NAMED else "")
+            return Check("warn", tr("can be used; better with {names} seen to").format(names=names))
         return Check("good", tr("all electrodes are good"))
 
     def _voice_check(self) -> Check:
@@ -423,20 +427,13 @@ class Guide:
 
     # -- the fit --------------------------------------------------------------------------------------------
 
-    @property
-    def missing(self) -> dict[str, int]:
-        """How many trials of an emotion are not done, by label; what recording more would add."""
-        if self.before is None:
-            return {}
-        labels = [trial.label for trial in self.before.state.queue if not trial.practice]
-        return {label: labels.count(label) for label in dict.fromkeys(labels)}
-
     def begin_fit(self) -> None:
         """Fit the base model to what was recorded."""
         assert self.journal is not None
         assert self.before is not None
         journal, recordings = self.journal, list(self.before.recordings)
         self._show(Page.FIT)
+        self.missing = {}
         self.fit = fit = Fit(tr("loading the model"))
 
         def work() -> Outcome:
@@ -465,9 +462,10 @@ class Guide:
         self._show(Page.REPORT)
 
     def record_missing(self) -> None:
-        """Back to the devices, to record the trials that are not done."""
-        if self.busy is None and self.fit is None:
-            self._look_back("…", self._seen_again)
+        """Back to the devices, to record the trials that the fit lacked."""
+        if self.before is not None and self.missing:
+            self.before = replace(self.before, state=with_more(self.before.state, self.missing))
+            self._show(Page.DEVICES)
 
     # -- the end --------------------------------------------------------------------------------------------
 
@@ -543,6 +541,7 @@ class Guide:
             self._then(future.result())
             return
         self.fit = None
+        self.missing = error.need if isinstance(error, TooFewTrialsError) else {}
         known = isinstance(error, (BciStreamError, OSError))
         self.problem = str(error) if known else f"{type(error).__name__}: {error}"
 

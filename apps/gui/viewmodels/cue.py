@@ -135,14 +135,14 @@ def step_of(state: State) -> str:
 
 def progress_words(state: State) -> str:
     """How many trials, how long still, and what was taken back."""
-    n_done = len(state.done) + len(state.open)
-    n_all = n_done + sum(not trial.practice for trial in state.queue)
-    running = state.phase in (*_TRIAL_PHASES, Phase.RATE)
-    real = running and state.running is not None and not state.running.practice
-    if real and state.phase in (Phase.INSTRUCT, Phase.CUE):
+    n_ended = len(state.done) + len(state.open)
+    n_to_come = sum(not trial.practice for trial in state.queue)
+    real = state.running is not None and not state.running.practice
+    if real and state.phase in (Phase.RESPOND, Phase.RATE):  # it counts as open, and heads the queue
+        n_ended -= 1
+    n_done, n_all = n_ended, n_ended + n_to_come
+    if real and state.phase in (*_TRIAL_PHASES, Phase.RATE):
         words = tr("trial {i} of {n}").format(i=n_done + 1, n=n_all)
-    elif real:
-        words = tr("trial {i} of {n}").format(i=max(1, n_done), n=n_all)
     else:
         words = tr("{i} of {n} trials done").format(i=n_done, n=n_all)
     words += ", " + tr("about {time} left").format(time=duration_words(state.left_s))

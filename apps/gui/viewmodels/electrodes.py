@@ -40,7 +40,8 @@ def _electrode(one: ChannelQuality) -> Electrode:
     place = position(one.name)
     at = None if place is None else tuple(float(x) for x in seen_from_above(place))
     advice = tr(_ADVICE[key]) if key in _ADVICE else ""
-    return Electrode(one.name, one.state, one.words, advice, (at[0], at[1]) if at is not None else None)
+    words = one.words.replace("?,", "?")
+    return Electrode(one.name, one.state, words, advice, (at[0], at[1]) if at is not None else None)
 
 
 def to_see_to(found: Sequence[Electrode]) -> list[Electrode]:

@@ -75,7 +75,7 @@ def _rows(verdict: dict[str, Any]) -> tuple[tuple[str, ...], ...]:
         (tr("base model"), _share(verdict["base_accuracy"]), _range(verdict["base_ci"])),
         (tr("calibrated"), _share(verdict["accuracy"]), _range(verdict["ci"])),
         (tr("gain"), _points(verdict["gain"]), _points_range(verdict["gain_ci"])),
-        (tr("p, that it is luck"), f"{verdict['p']:.3f}", ""),
+        (tr("p of a sign-flip test"), f"{verdict['p']:.3f}", ""),
         (tr("chance"), _share(level), tr("guessing stays under {share}").format(share=_share(bound))),
     )
 
