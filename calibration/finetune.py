@@ -28,7 +28,7 @@ from bci_stream.training.personal_head import Tempered, fit_tempered
 from bci_stream.training.sessions import UNLABELLED, Session
 from bci_stream.training.statistics import sign_flip_p
 from bci_stream.training.trial_scores import trial_scores
-from calibration.errors import CalibrationError
+from calibration.errors import CalibrationError, TooFewTrialsError
 from calibration.ladder import (
     AS_IT_IS,
     NORMALISED,
@@ -49,6 +49,18 @@ _N_DRAWS: Final = 10_000
 _CURVE_SHARES: Final = (0.0, 1 / 3, 2 / 3, 1.0)
 
 Report = Callable[[str, float], None]  #: what is being done, and the share that is done
+
+
+class Tried(NamedTuple):
+    """How a rung did after ``n_steps`` on inner block ``part``: mean loss (nats) of its trials."""
+
+    rung: str
+    n_steps: int
+    part: int
+    loss: float
+
+
+Watch = Callable[[Tried], None]  #: told of each as it comes, for a live curve
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,20 +170,27 @@ def split_in_time(trials: Sequence[Session], classes: Sequence[str]) -> tuple[li
     if len(present) < 2:
         found = classes[present[0]] if present else "no trial at all"
         raise CalibrationError(f"a calibration needs trials of two classes at least; there is {found} only")
+    _check_enough(labels, classes, present)
     known: list[int] = []
     test: list[int] = []
     for k in present:
         rows = np.flatnonzero(labels == k).tolist()
         n = n_known(len(rows))
-        if n < _FEWEST_KNOWN:
-            need = next(m for m in range(1, 100) if n_known(m) >= _FEWEST_KNOWN)
-            raise CalibrationError(
-                f"{classes[k]} has {len(rows)} good trials, and {need} are needed: "
-                f"record {need - len(rows)} more"
-            )
         known += rows[:n]
         test += rows[n:]
     return [trials[i] for i in sorted(known)], [trials[i] for i in sorted(test)]
+
+
+def _check_enough(labels: Ints, classes: Sequence[str], present: Sequence[int]) -> None:
+    enough = next(m for m in range(1, 100) if n_known(m) >= _FEWEST_KNOWN)
+    found = {classes[k]: int((labels == k).sum()) for k in present}
+    need = {label: enough - n for label, n in found.items() if n < enough}
+    if need:
+        words = "; ".join(
+            f"{label} has {found[label]} good trials, and {enough} are needed: record {n} more"
+            for label, n in need.items()
+        )
+        raise TooFewTrialsError(words, need)
 
 
 def calibrate(
@@ -181,6 +200,7 @@ def calibrate(
     settings: FinetuneSettings = FinetuneSettings(),
     *,
     report: Report = lambda what, share: None,
+    watch: Watch = lambda tried: None,
     cancelled: Cancelled = never,
 ) -> Calibrated:
     """Fit the base to a person's trials, given one session a trial, in the order of time.
@@ -192,7 +212,7 @@ def calibrate(
     labelled = [trial for trial in trials if trial.label != UNLABELLED]
     known, test = split_in_time(labelled, classes)
     with torch.random.fork_rng(devices=[]):
-        candidates = _inner(base, known, settings, report, cancelled)
+        candidates = _inner(base, known, settings, (report, watch), cancelled)
         chosen = choose(candidates, settings.rungs)
         report(f"fitting: {chosen.rung}", 0.9)
         network = _fit(base, chosen, known, settings, cancelled)
@@ -224,10 +244,11 @@ def _inner(
     base: FusionNetwork,
     known: Sequence[Session],
     settings: FinetuneSettings,
-    report: Report,
+    told: tuple[Report, Watch],
     cancelled: Cancelled,
 ) -> tuple[Candidate, ...]:
     """Every rung and number of steps, judged on blocks of time that it was not fitted to."""
+    report, watch = told
     found: dict[tuple[str, int], list[NDArray[np.float64]]] = {}
     blocks = _blocks(known)
     n_jobs = len(blocks) * len(settings.rungs)
@@ -242,6 +263,7 @@ def _inner(
             for n_steps, network in _stages(base, rung, rest, settings, cancelled):
                 losses = _losses(network, held, labels)
                 found.setdefault((rung, n_steps), []).append(losses)
+                watch(Tried(rung, n_steps, b, float(losses[0].mean())))
     if cancelled():
         raise CalibrationError("the fine-tune was cancelled; the recording is kept, and nothing was changed")
     return tuple(_candidate(*key, np.concatenate(parts, axis=1)) for key, parts in found.items())

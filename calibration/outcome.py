@@ -18,8 +18,8 @@ from bci_stream.model.contract import Contract, Training
 from bci_stream.model.network import FusionNetwork
 from bci_stream.training.folders import new_folder
 from bci_stream.training.sessions import data_sha256
-from calibration.errors import ProfileError
-from calibration.finetune import Calibrated, FinetuneSettings, Report, calibrate
+from calibration.errors import ProfileError, TooFewTrialsError
+from calibration.finetune import Calibrated, FinetuneSettings, Report, Watch, calibrate
 from calibration.ladder import Cancelled, never
 from calibration.profile import Model, Profile, ProfileStore
 from calibration.report import write_report
@@ -47,6 +47,7 @@ def calibrate_person(
     device: str = "",
     settings: FinetuneSettings = FinetuneSettings(),
     report: Report = lambda what, share: None,
+    watch: Watch = lambda tried: None,
     cancelled: Cancelled = never,
 ) -> Outcome:
     """Fit the base to these recordings and keep the outcome in the person's profile.
@@ -66,9 +67,19 @@ def calibrate_person(
             f"profile {name} is of electrodes {', '.join(profile.montage)}, these recordings of "
             f"{', '.join(trials.ch_names)}: use another name for the other headset"
         )
-    found = calibrate(
-        base.network, trials.sessions, contract.classes, settings, report=report, cancelled=cancelled
-    )
+    try:
+        found = calibrate(
+            base.network,
+            trials.sessions,
+            contract.classes,
+            settings,
+            report=report,
+            watch=watch,
+            cancelled=cancelled,
+        )
+    except TooFewTrialsError as error:
+        left_out = "".join(f"; left out: {line}" for line in trials.left_out)
+        raise TooFewTrialsError(f"{error}{left_out}", error.need) from error
     return _kept(store, profile, base, trials, found, created)
 
 

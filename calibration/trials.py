@@ -50,7 +50,8 @@ def _cut(
     trials: list[Trial] = []
     ch_names: tuple[str, ...] | None = None
     for path in recordings:
-        marks = TrialMarks(modalities=contract.modalities, markers=_markers_of(path))
+        ours = _markers_of(path)
+        marks = TrialMarks(modalities=contract.modalities, markers=ours, cut_off=ours is not None)
         _, names, labels = header(path, marks)
         if ch_names is not None and names != ch_names:
             raise CalibrationError(
