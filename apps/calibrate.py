@@ -45,7 +45,7 @@ CONSENT = (
 
 @dataclass(frozen=True, slots=True)
 class CalibrateOptions:
-    """The command's options; ``recordings``: calibrate from these instead of recording."""
+    """The command's options; ``recordings``: calibrate from these instead of recording; ``later``: test."""
 
     name: str
     protocol: str = "conversation"
@@ -53,6 +53,7 @@ class CalibrateOptions:
     seed: int = 0
     bundle: Path | None = None
     recordings: tuple[Path, ...] = ()
+    later: tuple[Path, ...] = ()
     streams: StreamChoice = field(default_factory=StreamChoice)
     wait_s: float = 5.0
     yes: bool = False
@@ -66,6 +67,8 @@ class CalibrateOptions:
 def run(options: CalibrateOptions) -> None:
     """Record if asked to, fit, report, keep; raises BciStreamError for what cannot go on."""
     check_name(options.name)
+    if options.later and not options.recordings:
+        raise ConfigError("--test goes with --from: what is recorded now is tested on its own last trials")
     store = ProfileStore(options.profiles)
     recordings = list(options.recordings)
     if not recordings:
@@ -95,7 +98,9 @@ def _fit(options: CalibrateOptions, store: ProfileStore, recordings: list[Path])
                 say(f"{what} ({share:.0%})")
             last[0] = what
 
-        return calibrate_person(store, options.name, base, recordings, created=created, report=told)
+        return calibrate_person(
+            store, options.name, base, recordings, created=created, later=options.later, report=told
+        )
 
 
 @contextmanager
@@ -111,8 +116,9 @@ def _report(outcome: Outcome, store: ProfileStore, as_json: bool) -> None:
         warn(f"left out: {line}")
     v = outcome.calibrated.verdict
     say(
-        f"base {v.base_accuracy:.0%}, calibrated {v.accuracy:.0%} of {v.n_test} later trials; "
-        f"chance {v.chance[0]:.0%}"
+        f"base {v.base_accuracy:.0%}, calibrated {v.accuracy:.0%} of {v.n_test} later trials, "
+        f"{100 * v.gain:+.0f} points [{100 * v.gain_ci.low:+.0f}, {100 * v.gain_ci.high:+.0f}], "
+        f"p = {v.p:.3f}; chance {v.chance[0]:.0%}"
     )
     say(model.words)
     say(f"report: {outcome.report / 'report.html'}")

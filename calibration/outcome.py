@@ -7,7 +7,7 @@ settings give equal weights.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import safetensors.torch
@@ -18,7 +18,7 @@ from bci_stream.model.contract import Contract, Training
 from bci_stream.model.network import FusionNetwork
 from bci_stream.training.folders import new_folder
 from bci_stream.training.sessions import data_sha256
-from calibration.errors import ProfileError
+from calibration.errors import CalibrationError, ProfileError
 from calibration.finetune import Calibrated, FinetuneSettings, Report, calibrate
 from calibration.ladder import Cancelled, never
 from calibration.profile import Model, Profile, ProfileStore
@@ -45,13 +45,15 @@ def calibrate_person(
     *,
     created: str,
     device: str = "",
+    later: Sequence[Path] = (),
     settings: FinetuneSettings = FinetuneSettings(),
     report: Report = lambda what, share: None,
     cancelled: Cancelled = never,
 ) -> Outcome:
     """Fit the base to these recordings and keep the outcome in the person's profile.
 
-    ``created``: ISO 8601, the time that the report bears. The model becomes active only if it is better.
+    ``created``: ISO 8601, the time that the report bears. ``later``: recordings to test on; without them the
+    last trials test. The model becomes active only if it is better.
 
     Raises:
         CalibrationError: the recordings do not serve, or it was cancelled.
@@ -66,9 +68,22 @@ def calibrate_person(
             f"profile {name} is of electrodes {', '.join(profile.montage)}, these recordings of "
             f"{', '.join(trials.ch_names)}: use another name for the other headset"
         )
+    further = read_trials(later, name, contract) if later else None
+    if further is not None and further.ch_names != trials.ch_names:
+        raise CalibrationError(
+            "the recordings to calibrate from and those to test on are of other electrodes"
+        )
     found = calibrate(
-        base.network, trials.sessions, contract.classes, settings, report=report, cancelled=cancelled
+        base.network,
+        trials.sessions,
+        contract.classes,
+        settings,
+        later=further.sessions if further is not None else None,
+        report=report,
+        cancelled=cancelled,
     )
+    if further is not None:
+        trials = replace(trials, left_out=(*trials.left_out, *further.left_out))
     return _kept(store, profile, base, trials, found, created)
 
 
