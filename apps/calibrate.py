@@ -45,7 +45,9 @@ CONSENT = (
 
 @dataclass(frozen=True, slots=True)
 class CalibrateOptions:
-    """The command's options; ``recordings``: calibrate from these instead of recording; ``later``: test."""
+    """The command's options; ``recordings``: calibrate from these instead of recording; ``later``: test;
+    ``up_to``: the highest rung of the ladder.
+    """
 
     name: str
     protocol: str = "conversation"
@@ -54,6 +56,7 @@ class CalibrateOptions:
     bundle: Path | None = None
     recordings: tuple[Path, ...] = ()
     later: tuple[Path, ...] = ()
+    up_to: str = "everything"
     streams: StreamChoice = field(default_factory=StreamChoice)
     wait_s: float = 5.0
     yes: bool = False
@@ -69,6 +72,7 @@ def run(options: CalibrateOptions) -> None:
     check_name(options.name)
     if options.later and not options.recordings:
         raise ConfigError("--test goes with --from: what is recorded now is tested on its own last trials")
+    _check_rung(options.up_to)
     store = ProfileStore(options.profiles)
     recordings = list(options.recordings)
     if not recordings:
@@ -79,12 +83,23 @@ def run(options: CalibrateOptions) -> None:
     _report(_fit(options, store, recordings), store, options.as_json)
 
 
+def _check_rung(name: str) -> None:
+    """Before anybody is recorded; loading the ladder takes a moment, so only where something was asked."""
+    if name != CalibrateOptions.up_to:
+        from calibration.ladder import rungs_up_to
+
+        rungs_up_to(name)
+
+
 def _fit(options: CalibrateOptions, store: ProfileStore, recordings: list[Path]) -> Outcome:
     import torch
 
     from bci_stream.model.bundle import load_bundle
+    from calibration.finetune import FinetuneSettings
+    from calibration.ladder import rungs_up_to
     from calibration.outcome import calibrate_person
 
+    settings = FinetuneSettings(rungs_up_to(options.up_to))
     torch.set_num_threads(1)  # equal bits, whatever the computer; and the trials are small
     base = load_bundle(options.bundle or DEMO_BUNDLE)
     created = datetime.now(UTC).isoformat(timespec="seconds")
@@ -99,7 +114,14 @@ def _fit(options: CalibrateOptions, store: ProfileStore, recordings: list[Path])
             last[0] = what
 
         return calibrate_person(
-            store, options.name, base, recordings, created=created, later=options.later, report=told
+            store,
+            options.name,
+            base,
+            recordings,
+            created=created,
+            later=options.later,
+            settings=settings,
+            report=told,
         )
 
 

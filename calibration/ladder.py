@@ -23,6 +23,7 @@ from bci_stream.training.batches import collate
 from bci_stream.training.evaluate import Tokens, encode_parts, gather_windows, patterns
 from bci_stream.training.fit import set_audio_normalization
 from bci_stream.training.sessions import UNLABELLED, Session
+from calibration.errors import CalibrationError
 from calibration.head import with_fitted_head
 
 AS_IT_IS: Final = "as it is"
@@ -33,6 +34,14 @@ FUSION: Final = "fusion"
 LAST_BLOCK: Final = "last encoder block"
 FULL: Final = "everything"
 RUNGS: Final = (AS_IT_IS, TEMPERED, NORMALISED, HEAD, FUSION, LAST_BLOCK, FULL)
+UP_TO: Final = {  # how a rung is called on a command line
+    "temperature": TEMPERED,
+    "normalisation": NORMALISED,
+    "head": HEAD,
+    "fusion": FUSION,
+    "last-block": LAST_BLOCK,
+    "everything": FULL,
+}
 LEARNED: Final = (HEAD, FUSION, LAST_BLOCK, FULL)  #: those that :func:`walk` goes
 _ENCODERS_MOVE: Final = (LAST_BLOCK, FULL)
 
@@ -54,6 +63,17 @@ class StepSettings:
     head_weight: float = 0.5
     label_smoothing: float = 0.05
     seed: int = 0
+
+
+def rungs_up_to(name: str) -> tuple[str, ...]:
+    """The rungs from the lowest to that one.
+
+    Raises:
+        CalibrationError: it is none of :data:`UP_TO`.
+    """
+    if name not in UP_TO:
+        raise CalibrationError(f"there is no rung {name}: choose one of {', '.join(UP_TO)}")
+    return RUNGS[: RUNGS.index(UP_TO[name]) + 1]
 
 
 class Stage(NamedTuple):
