@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 _TICK_S = 0.02
 _REDRAW_S = 0.1
+_TOP = "everything"  # of the ladder
 CONSENT = (
     "Your EEG and voice are recorded on this computer only, below {folder}. Nothing is sent anywhere.",
     "They are used to fit a model to you. bci-stream profile forget {name} removes all of it.",
@@ -56,7 +57,7 @@ class CalibrateOptions:
     bundle: Path | None = None
     recordings: tuple[Path, ...] = ()
     later: tuple[Path, ...] = ()
-    up_to: str = "everything"
+    up_to: str = _TOP
     streams: StreamChoice = field(default_factory=StreamChoice)
     wait_s: float = 5.0
     yes: bool = False
@@ -85,7 +86,7 @@ def run(options: CalibrateOptions) -> None:
 
 def _check_rung(name: str) -> None:
     """Before anybody is recorded; loading the ladder takes a moment, so only where something was asked."""
-    if name != CalibrateOptions.up_to:
+    if name != _TOP:
         from calibration.ladder import rungs_up_to
 
         rungs_up_to(name)

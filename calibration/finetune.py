@@ -391,6 +391,17 @@ def answers_of(network: FusionNetwork, trials: Sequence[Session]) -> Answers:
     return Answers(_probs(network, trials))
 
 
+def confidences(network: FusionNetwork, trials: Sequence[Session]) -> Floats:
+    """(n,) mean confidence of each trial's windows, as live would show it, with everything present."""
+    main = main_pattern(network.modalities)
+    scores = score_sessions(network, trials, asked={main: patterns(network.modalities)[main]})[main]
+    sure = torch.softmax(scores.logits.double() / network.temperatures[0], 1).amax(1).numpy()
+    numbers, place = np.unique(scores.trials.numpy(), return_inverse=True)
+    sums = np.zeros(len(numbers))
+    np.add.at(sums, place, sure)
+    return sums / np.bincount(place)
+
+
 def _log_probs(network: FusionNetwork, trials: Sequence[Session]) -> Floats:
     main = main_pattern(network.modalities)
     probs = _probs(network, trials, {main: patterns(network.modalities)[main]})[main]

@@ -12,16 +12,18 @@ from pathlib import Path
 
 import safetensors.torch
 
+from bci_stream.messages import EEG
 from bci_stream.model.archive import sha256_hex
 from bci_stream.model.bundle import Bundle, export_bundle
 from bci_stream.model.contract import Contract, Training
 from bci_stream.model.network import FusionNetwork
 from bci_stream.training.folders import new_folder
-from bci_stream.training.sessions import data_sha256
+from bci_stream.training.sessions import Session, data_sha256
+from calibration.drift import as_bytes, reference_of
 from calibration.errors import CalibrationError, ProfileError
-from calibration.finetune import Calibrated, FinetuneSettings, Report, calibrate
+from calibration.finetune import Calibrated, FinetuneSettings, Report, calibrate, confidences
 from calibration.ladder import Cancelled, never
-from calibration.profile import Model, Profile, ProfileStore
+from calibration.profile import NORMAL_FILE, Model, Profile, ProfileStore
 from calibration.report import write_report
 from calibration.trials import PersonTrials, read_trials
 
@@ -82,18 +84,27 @@ def calibrate_person(
         report=report,
         cancelled=cancelled,
     )
+    tested = set(found.test)
+    test = [one for one in trials.sessions if one.trial in tested] if further is None else further.sessions
     if further is not None:
         trials = replace(trials, left_out=(*trials.left_out, *further.left_out))
-    return _kept(store, profile, base, trials, found, created)
+    return _kept(store, profile, base, trials, found, test, created)
 
 
 def _kept(
-    store: ProfileStore, profile: Profile, base: Bundle, trials: PersonTrials, found: Calibrated, created: str
+    store: ProfileStore,
+    profile: Profile,
+    base: Bundle,
+    trials: PersonTrials,
+    found: Calibrated,
+    test: Sequence[Session],
+    created: str,
 ) -> Outcome:
     number = store.next_number(profile)
     folder = store.report_path(profile.name, number)
     with new_folder(folder) as fresh:
         write_report(fresh, found, base.contract.classes, profile.name, trials.left_out, created)
+        _write_normal(fresh, base, trials, found, test)
         for path in fresh.iterdir():
             path.chmod(0o600)
     path = store.bundle_path(profile.name, number)
@@ -116,6 +127,17 @@ def _kept(
         words=verdict.words,
     )
     return Outcome(store.add_model(profile, model), model, folder, found, trials.left_out)
+
+
+def _write_normal(
+    folder: Path, base: Bundle, trials: PersonTrials, found: Calibrated, test: Sequence[Session]
+) -> None:
+    """What live sessions of this person are to be compared with, where the trials say enough."""
+    sure = {"base": confidences(found.base, test), "calibrated": confidences(found.network, test)}
+    names = base.contract.eeg.channels if EEG in base.contract.modalities else ()
+    reference = reference_of(trials.features, trials.mean_s, sure, tuple(names))
+    if reference is not None:
+        (folder / NORMAL_FILE).write_bytes(as_bytes(reference))
 
 
 def _contract(base: Bundle, trials: PersonTrials, found: Calibrated, created: str) -> Contract:
