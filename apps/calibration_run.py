@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,7 +25,8 @@ CONSENT: Final = (
     "Your EEG and voice are recorded to fit a model to you: on this computer only, below {folder}. "
     "Nothing is sent anywhere.",
     "Kept are the recordings with their markers, the models fitted to you, their reports, and how far a "
-    "session came; readable by this computer's user alone. bci-stream profile forget {name} removes all of it.",
+    "session came; readable by this computer's user alone. bci-stream profile forget {name} removes all of "
+    "it.",
     "It guesses a mood that was asked for, it does not know what you feel. It must not be used to judge "
     "people at work or in school.",
 )
@@ -85,6 +86,7 @@ def fit_person(
     bundle: Path | None,
     recordings: list[Path],
     *,
+    later: Sequence[Path] = (),
     settings: FinetuneSettings | None = None,
     report: Report = lambda what, share: None,
     watch: Watch = lambda tried: None,
@@ -108,6 +110,7 @@ def fit_person(
         base,
         recordings,
         created=now_iso(),
+        later=later,
         settings=settings or FinetuneSettings(),
         report=report,
         watch=watch,

@@ -32,6 +32,7 @@ _RESERVED: Final = frozenset(
     ("con", "prn", "aux", "nul", *(f"{d}{i}" for d in ("com", "lpt") for i in range(10)))
 )
 _FILE: Final = "profile.json"
+NORMAL_FILE: Final = "normal.npz"  #: beside a report: what a live session is compared with
 _FOLDER_MODE, _FILE_MODE = 0o700, 0o600
 MAX_ARCHIVE_BYTES: Final = 2 * 2**30
 MAX_PROFILE_BYTES: Final = 2**20
@@ -200,6 +201,21 @@ class ProfileStore:
         if not path.is_file():
             raise ProfileError(f"{path} is gone: activate another model of {name}, or calibrate again")
         return path
+
+    def normal(self, name: str) -> tuple[bytes, str, int] | None:
+        """What is normal for a person, as :mod:`calibration.drift` wrote it; which model answers; its number.
+
+        The model is "calibrated" or "base". None where no calibration says.
+        """
+        profile = self.load(name)
+        number = profile.active or max((model.number for model in profile.models), default=0)
+        path = self.report_path(name, number) / NORMAL_FILE
+        if not number or not path.is_file():
+            return None
+        try:
+            return path.read_bytes(), "base" if profile.active is None else "calibrated", number
+        except OSError as error:
+            raise ProfileError(f"{path} cannot be read ({error.strerror or error})") from error
 
     def activate(self, name: str, number: int | None) -> Profile:
         """Use that model from now on; None: the base."""
