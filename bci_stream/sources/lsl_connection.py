@@ -31,6 +31,7 @@ class Connection:
     def __init__(self, link: Link, role: str) -> None:
         self.link = link
         self.is_unix = False  # known with the first samples
+        self.offset_s = math.nan  # to add to its LSL clock, as last measured
         self._judged = False
         self._role = role
         self._offsets: deque[ClockOffset] = deque()
@@ -65,6 +66,7 @@ class Connection:
 
     def _measure(self) -> None:
         measured = self.link.measure_offset()
+        self.offset_s = self.offset_s if measured is None else measured[1]
         if self.is_unix:
             self._offsets.append(unix_offset(self._role))
         elif measured is not None:
