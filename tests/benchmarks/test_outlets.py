@@ -1,4 +1,4 @@
-"""Killed outlets, back as themselves or as others; `python -m benchmarks.reliability.outlets` is the whole."""
+"""Killed outlets, back as themselves or as others; the whole: `python -m benchmarks.reliability.outlets`."""
 
 import pytest
 

@@ -71,7 +71,7 @@ def test_a_name_that_is_no_text_harms_no_other(outlet, lsl_isolation):
     from pylsl.lib import lib
 
     info = lib.lsl_create_streaminfo(b"bad \xff\xfe name", b"EEG", 2, ctypes.c_double(100.0), 1, b"bad-id")
-    hostile = lib.lsl_create_outlet(info, 0, 10)
+    hostile = lib.lsl_create_outlet(ctypes.c_void_p(info), 0, 10)
     try:
         outlet("honest")
         survey = surveyed(lambda seen: seen.refused and any(i.name == "honest" for i in seen.streams))
