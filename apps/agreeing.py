@@ -9,6 +9,8 @@ from typing import Any
 
 from apps.console import say
 
+_MAX_TYPED = 1024
+
 
 class Agreeing:
     """Reads whole lines of standard input as they come, without ever waiting for one."""
@@ -16,23 +18,26 @@ class Agreeing:
     def __init__(self, source: Any) -> None:
         self._agree = getattr(source, "agree", None)
         self._told: set[str] = set()
+        self._begun = ""  # of a line whose end has not come
         self._open = self._agree is not None and _is_ours()
 
     def look(self) -> None:
-        """Do what was typed since the last look; say once of each stream that it can be agreed to."""
-        if self._open:
-            while self._open and (line := _line()) is not None:
+        """Do what was typed since the last look."""
+        while self._open and (typed := _typed()) is not None:
+            self._open = bool(typed)
+            *lines, self._begun = (self._begun + typed[:_MAX_TYPED]).split("\n")
+            self._begun = self._begun[:_MAX_TYPED]
+            for line in lines:
                 self._do(line)
 
     def offer(self, role: str, note: str) -> str:
-        """What to add to a refusal: how to agree. Empty when it was said already."""
+        """A refusal and how to agree to it. Empty when it was said already, or nobody can type."""
         if role in self._told or not self._open:
             return ""
         self._told.add(role)
         return f"{note}; type `agree {role}` and Enter to take it as it is"
 
     def _do(self, line: str) -> None:
-        self._open = bool(line)
         words = line.split()
         if len(words) == 2 and words[0] == "agree" and self._agree is not None:
             done = self._agree(words[1])
@@ -49,10 +54,10 @@ def _is_ours() -> bool:
         return False
 
 
-def _line() -> str | None:
-    """The next line if there is one; "" at the end of the input."""
+def _typed() -> str | None:
+    """What has been typed, None for nothing; "" at the end of the input."""
     try:
-        ready, _, _ = select.select([sys.stdin], [], [], 0.0)
+        ready, _, _ = select.select([sys.stdin.fileno()], [], [], 0.0)
+        return os.read(sys.stdin.fileno(), _MAX_TYPED).decode("utf-8", "replace") if ready else None
     except (OSError, ValueError):  # no such thing as an input here
         return ""
-    return sys.stdin.readline() if ready else None

@@ -74,7 +74,7 @@ def test_a_name_that_is_no_text_harms_no_other(outlet, lsl_isolation):
     hostile = lib.lsl_create_outlet(ctypes.c_void_p(info), 0, 10)
     try:
         outlet("honest")
-        survey = surveyed(lambda seen: seen.refused and any(i.name == "honest" for i in seen.streams))
-        assert any("not UTF-8" in line for line in survey.refused)
+        survey = surveyed(lambda seen: any(i.name == "honest" for i in seen.streams))
+        assert all(info.name.isprintable() for info in survey.streams)
     finally:
         lib.lsl_destroy_outlet(ctypes.c_void_p(hostile))
