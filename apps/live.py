@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
+from apps.agreeing import Agreeing
 from apps.choice import ModelChoice, Prepared, StreamChoice, load_model, prepare
 from apps.console import err, out, say, warn, write_line
 from apps.eeg_device import DeviceChoice, open_device
@@ -247,6 +248,7 @@ def _watch(
     """Show the session until it is over."""
     classes = prepared.bundle.contract.classes if prepared.bundle else ()
     deadline_s = time.monotonic() + options.seconds if options.seconds is not None else None
+    agreeing = Agreeing(source)
     with stop_on_signal() as stop:
         session.start()
         view = None if options.as_json else TerminalView(out, classes)
@@ -257,6 +259,10 @@ def _watch(
                 if view is not None:
                     _redraw(view, session, source, edges[1])
                 _tell_troubles(view, edges)
+                agreeing.look()
+                for role, status in source.status().items():
+                    if status.can_agree and (offer := agreeing.offer(role, status.note)):
+                        warn(offer, out if view is not None and view.is_picture else err)
                 if deadline_s is not None and time.monotonic() >= deadline_s:
                     break
         finally:

@@ -112,6 +112,11 @@ class LslSource:
         """How each bound stream fares, by role. May be called from any thread."""
         return {role: inlet.status() for role, inlet in self._inlets.items()}
 
+    def agree(self, role: str) -> bool:
+        """The user takes the changed stream that came back; False when there is none to agree to."""
+        inlet = self._inlets.get(role)
+        return inlet is not None and inlet.agree()
+
     def close(self) -> None:
         """Disconnect and end all threads, within 2 s. May be called again."""
         deadline = time.monotonic() + _CLOSE_TIMEOUT_S
