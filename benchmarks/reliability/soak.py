@@ -85,14 +85,17 @@ def events(duration_s: float) -> Iterator[Event]:
     rng = np.random.default_rng(8)
     devices = [Device.of(role, seed) for seed, role in enumerate(_RATES)]
     clocks = {role: Clock(-500.0 * (1 + k), _PPM[role], T0) for k, role in enumerate(_RATES)}
+    n_sent = dict.fromkeys(_RATES, 0)
     for number in range(int(duration_s / CHUNK_S)):
         local = np.array([T0 + number * CHUNK_S])
         for device in devices:
-            clock = clocks[device.role]
+            role, clock = device.role, clocks[device.role]
             if number % round(5.0 / CHUNK_S) == 0:
                 shown = float(clock.shows(local)[0])
                 yield ClockOffset(device.role, shown, float(local[0]) - shown + rng.normal(0, 2e-5))
-            yield device.chunk(number, clock)
+            while (n_sent[role] + 1) * CHUNK_S / (1 + _PPM[role] * 1e-6) <= local[0] - T0:
+                yield device.chunk(n_sent[role], clock)
+                n_sent[role] += 1
 
 
 @dataclass(frozen=True, slots=True)
