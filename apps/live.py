@@ -93,8 +93,8 @@ def run(options: LiveOptions) -> None:
         err.print(summary_table(finished.rows))
     if finished.session.error is not None:
         raise StreamError(f"the session stopped: {finished.session.error}") from finished.session.error
-    if finished.recording is not None and finished.recording.recorder.error is not None:
-        raise StreamError(f"the recording is not whole: {finished.recording.recorder.error}")
+    if finished.recording is not None and finished.recording.error is not None:
+        raise StreamError(f"the recording is not whole: {finished.recording.error}")
 
 
 def run_live(options: LiveOptions, on_outcome: Callable[[Outcome], None] | None = None) -> Finished:
@@ -168,7 +168,14 @@ def _session(
     sinks, clock = outputs.runners, pylsl.local_clock
     if recording is None:
         return Session(source, pipeline, sinks, clock, on_outcome)
-    return Session(recording.source, recording.pipeline(pipeline), sinks, clock, on_outcome)
+    ledger = recording.ledger
+
+    def take(outcome: Outcome) -> None:
+        ledger.take(outcome)
+        if on_outcome is not None:
+            on_outcome(outcome)
+
+    return Session(recording.source, recording.pipeline(pipeline), sinks, clock, take)
 
 
 def configure(scope: str | None, session_id: str | None) -> None:

@@ -41,11 +41,13 @@ class TrialMarks:
     a trial lasts; None: always up to the next marker, and the last trial needs one. ``modalities``: "eeg",
     "audio" or both; a stream of each must be there. ``eeg``, ``audio``, ``markers``: which stream, where
     more than one would do, as in ``find_stream``. ``void``: of a marker that takes a trial back, as a
-    calibration sends it: ``void:N:REASON``, N being the trial's number in this file, from 0.
+    calibration sends it: ``void:N:REASON``, N being the trial's number in this file, from 0. ``cut_off``: a
+    last trial that nothing ends counts as taken back, as in a recording whose program was killed.
     """
 
     prefix: str = "trial:"
     void: str = "void:"
+    cut_off: bool = False
     trial_s: float | None = None
     modalities: tuple[str, ...] = (EEG, AUDIO)
     eeg: str | None = None
@@ -128,7 +130,7 @@ def _spans(
         end = min(longest, next((t for t, _ in markers[i + 1 :] if t > begin), np.inf))
         if not label:
             raise CorpusError(f"{path}: marker {text!r} names no label")
-        if len(spans) in void:
+        if len(spans) in void or (end == np.inf and marks.cut_off):
             spans.append((begin, end, None))
             continue
         if end == np.inf:

@@ -1,0 +1,140 @@
+"""A person at the keyboard of the guided calibration: every key goes to the widget that has the keyboard."""
+
+import time
+
+from pyqtgraph.Qt import QtCore, QtTest, QtWidgets
+
+from apps.gui.viewmodels.calibration import GuideOptions, Page
+from calibration.finetune import FinetuneSettings
+from calibration.ladder import AS_IT_IS, HEAD, TEMPERED, StepSettings
+from calibration.session import Phase
+
+KEY = QtCore.Qt.Key
+ALT = QtCore.Qt.KeyboardModifier.AltModifier
+PATIENCE_S = 120
+#: A few steps of a few rungs: seconds.
+BRIEF = FinetuneSettings((AS_IT_IS, TEMPERED, HEAD), StepSettings(checkpoints=(2, 4), n_windows=32))
+PROTOCOL = """\
+key: brief
+title: protocol.quick
+instruction: protocol.conversation.instruction
+classes: [neutral, anger]
+trials_per_class: {n}
+practice: {practice}
+timing: {{instruct_s: 0.1, cue_s: 0.2, respond_s: {respond_s}, rest_s: 0.1, jitter_s: 0}}
+baseline: {{open_s: {baseline_s}, closed_s: {baseline_s}}}
+rating: {rating}
+repeats: 1
+speech: {speech}
+cues:
+  neutral: [cue.neutral.1]
+  anger: [cue.anger.1]
+"""
+
+
+def protocol_file(folder, **fields):
+    """A protocol of seconds."""
+    usual = {
+        "n": 4,
+        "practice": 0,
+        "respond_s": 3,
+        "baseline_s": 0,
+        "rating": "none",
+        "speech": "true",
+    }
+    path = folder / "brief.yaml"
+    path.write_text(PROTOCOL.format(**{**usual, **fields}))
+    return path
+
+
+def options(folder, **fields):
+    """What the guide is asked for."""
+    return GuideOptions(
+        name=fields.pop("name", ""),
+        protocol=str(protocol_file(folder, **fields)),
+        profiles=folder / "profiles",
+        settings=BRIEF,
+        seed=fields.pop("seed", None),
+    )
+
+
+class Typist:
+    """Types into a window, and waits for what comes of it."""
+
+    def __init__(self, main):
+        self.main, self.app = main, QtWidgets.QApplication.instance()
+
+    @property
+    def guide(self):
+        return self.main.wizard.guide
+
+    def press(self, key, modifier=QtCore.Qt.KeyboardModifier.NoModifier):
+        """One key, to whatever has the keyboard."""
+        dialog = QtWidgets.QApplication.activeModalWidget()
+        target = self.app.focusWidget() or dialog or self.main
+        if dialog is not None and not dialog.isAncestorOf(target):
+            target = dialog
+        QtTest.QTest.keyClick(target, key, modifier)
+        self.app.processEvents()
+
+    def text(self, words):
+        QtTest.QTest.keyClicks(self.app.focusWidget(), words)
+
+    def wait(self, condition, patience_s=PATIENCE_S):
+        deadline = time.monotonic() + patience_s
+        while not condition():
+            assert time.monotonic() < deadline, self.told()
+            self.app.processEvents()
+            time.sleep(0.005)
+
+    def told(self):
+        wizard = self.main.wizard
+        if wizard is None:
+            return "the guide is closed"
+        state = wizard.guide.state
+        return f"{wizard.guide.page}, {wizard.guide.problem}, {wizard.hint.text()}, {state and state.phase}"
+
+    def on(self, page):
+        return lambda: self.main.wizard is not None and self.guide.page is page and self.guide.busy is None
+
+    def come_to(self, page):
+        self.wait(self.on(page))
+        self.wait(lambda: self.main.wizard._shown is page)
+        self.wait(lambda: self.main.wizard.isAncestorOf(self.app.focusWidget() or self.main))
+
+    def enter_when_ready(self):
+        self.wait(lambda: self.main.wizard.next_button.isEnabled())
+        self.press(KEY.Key_Return)
+
+    def agree(self, name="anna"):
+        """The page of consent, by keys alone."""
+        self.come_to(Page.CONSENT)
+        self.text(name)
+        for _ in range(10):
+            if self.app.focusWidget() is self.main.wizard.page.agreed:
+                break
+            self.press(KEY.Key_Tab)
+        self.press(KEY.Key_Space)
+        self.press(KEY.Key_Return)
+
+    def connect(self):
+        """Through devices and checks to the session."""
+        self.come_to(Page.DEVICES)
+        self.enter_when_ready()
+        self.come_to(Page.ELECTRODES)
+        self.enter_when_ready()
+        self.come_to(Page.MICROPHONE)
+        self.enter_when_ready()
+        self.come_to(Page.SESSION)
+
+    def phase(self, *phases):
+        return lambda: self.guide.state is not None and self.guide.state.phase in phases
+
+    def live_through(self, until=Phase.DONE, rate="73"):
+        """Answer what is asked until the session is over."""
+        while self.guide.page is Page.SESSION and self.guide.state is not None:
+            if self.guide.state.phase is Phase.RATE:
+                key = rate[0] if self.guide.keys.valence is None else rate[1]
+                self.press(getattr(KEY, f"Key_{key}"))
+            self.app.processEvents()
+            time.sleep(0.005)
