@@ -25,6 +25,7 @@ from benchmarks.reliability.virtual import Clock
 
 T0 = 1000.0
 CHUNK_S = 0.2
+_TICK_S = 0.02
 HOURS = 8.0
 _MODULUS = 2**23
 _GOAL = "0 samples lost or doubled, RSS growth < 5 MB after minute 1"
@@ -86,11 +87,11 @@ def events(duration_s: float) -> Iterator[Event]:
     devices = [Device.of(role, seed) for seed, role in enumerate(_RATES)]
     clocks = {role: Clock(-500.0 * (1 + k), _PPM[role], T0) for k, role in enumerate(_RATES)}
     n_sent = dict.fromkeys(_RATES, 0)
-    for number in range(int(duration_s / CHUNK_S)):
-        local = np.array([T0 + number * CHUNK_S])
+    for number in range(int(duration_s / _TICK_S)):
+        local = np.array([T0 + number * _TICK_S])
         for device in devices:
             role, clock = device.role, clocks[device.role]
-            if number % round(5.0 / CHUNK_S) == 0:
+            if number % round(5.0 / _TICK_S) == 0:
                 shown = float(clock.shows(local)[0])
                 yield ClockOffset(device.role, shown, float(local[0]) - shown + rng.normal(0, 2e-5))
             while (n_sent[role] + 1) * CHUNK_S / (1 + _PPM[role] * 1e-6) <= local[0] - T0:
