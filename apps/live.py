@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import queue
 import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
@@ -18,15 +19,18 @@ from apps.choice import ModelChoice, Prepared, StreamChoice, load_model, prepare
 from apps.console import err, out, say, warn, write_line
 from apps.eeg_device import DeviceChoice, open_device
 from apps.outputs import OutputChoice, Outputs
+from apps.supervised import supervisor_of
 from bci_stream.engine.pipeline import Outcome, Pipeline
 from bci_stream.engine.session import LiveSource, Session, Snapshot
 from bci_stream.engine.warm import warm_up
 from bci_stream.errors import BciStreamError, StreamError, StreamNotFoundError
 from bci_stream.messages import AUDIO, EEG
+from bci_stream.sinks.freshness import LATE, is_over, taken_back
 from bci_stream.sinks.terminal import TerminalView, summary_table
 
 if TYPE_CHECKING:
     from apps.live_recording import LiveRecording, RecordingChoice
+    from bci_stream.heartbeat import Heart
     from bci_stream.sources.binding import Binding
     from bci_stream.sources.lsl_inlet import InletStatus
 
@@ -42,6 +46,12 @@ class StatusSource(LiveSource, Protocol):
 
     def status(self) -> dict[str, InletStatus]:
         """By role; from any thread."""
+
+    def hearts(self) -> Sequence[Heart]:
+        """The pulses of its threads."""
+
+    def renew(self) -> None:
+        """The computer has slept: drop what is buffered, measure clocks anew."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,36 +259,69 @@ def _watch(
     classes = prepared.bundle.contract.classes if prepared.bundle else ()
     deadline_s = time.monotonic() + options.seconds if options.seconds is not None else None
     agreeing = Agreeing(source)
+    recording = edges[1]
+    told: queue.SimpleQueue[tuple[str, str, str]] = queue.SimpleQueue()
+    supervisor = supervisor_of(
+        session,
+        source,
+        edges[0].runners,
+        lambda: [recording.recorder.heart] if recording is not None else [],
+        lambda *line: told.put(line),
+    )
     with stop_on_signal() as stop:
         session.start()
+        supervisor.start()
         view = None if options.as_json else TerminalView(out, classes)
         try:
             if view is not None:
                 view.__enter__()
-            while not stop.wait(_REDRAW_S) and session.running:
+            while not stop.wait(_REDRAW_S) and session.running and session.error is None:
                 if view is not None:
-                    _redraw(view, session, source, edges[1])
+                    _redraw(view, session, source, recording, supervisor.troubles)
                 _tell_troubles(view, edges)
                 agreeing.look()
                 for role, status in source.status().items():
                     if status.can_agree and (offer := agreeing.offer(role, status.note)):
                         warn(offer, out if view is not None and view.is_picture else err)
+                _tell_deeds(view, told, options.as_json)
                 if deadline_s is not None and time.monotonic() >= deadline_s:
                     break
         finally:
+            supervisor.close()
             session.stop()
             if view is not None:
                 view.close()
+            _tell_deeds(None, told, options.as_json)
+
+
+def _tell_deeds(
+    view: TerminalView | None, told: queue.SimpleQueue[tuple[str, str, str]], as_json: bool
+) -> None:
+    """What the supervisor found and did, at once: for people, and for a program."""
+    while not told.empty():
+        level, worker, words = told.get()
+        if as_json:
+            write_line(json.dumps({"kind": "trouble", "level": level, "source": worker, "text": words}))
+        elif level == "good":
+            say(f"{worker}: {words}")
+        else:
+            warn(words, out if view is not None and view.is_picture else err)
 
 
 def _redraw(
-    view: TerminalView, session: Session, source: StatusSource, recording: LiveRecording | None
+    view: TerminalView,
+    session: Session,
+    source: StatusSource,
+    recording: LiveRecording | None,
+    troubles: tuple[str, ...],
 ) -> None:
     snapshot = session.snapshot()
     prediction, window = session.take_fresh()
+    if prediction is not None and is_over(prediction, now_s := session.now_s()):
+        prediction = taken_back(prediction, now_s, LATE)
     view.update(
         prediction,
-        health_of(snapshot, source),
+        health_of(snapshot, source) | {f"program {n}": _red(words) for n, words in enumerate(troubles, 1)},
         {"windows": snapshot.n_windows, "skipped": snapshot.n_skipped, "late windows": snapshot.n_deadline},
         now_s=time.monotonic(),
         window=window,
@@ -292,6 +335,10 @@ def _tell_troubles(view: TerminalView | None, edges: Edges) -> None:
     troubles = outputs.new_troubles() + (recording.new_troubles() if recording is not None else [])
     for trouble in troubles:
         warn(trouble, out if view is not None and view.is_picture else err)  # above the picture, not into it
+
+
+def _red(words: str) -> dict[str, Any]:
+    return {"state": "lost", "note": words}
 
 
 def health_of(snapshot: Snapshot, source: StatusSource) -> dict[str, dict[str, Any]]:

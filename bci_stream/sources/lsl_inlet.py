@@ -15,6 +15,7 @@ from typing import Final, Literal
 import numpy as np
 
 from bci_stream.errors import StreamFormatError, StreamLostError
+from bci_stream.heartbeat import Heart
 from bci_stream.messages import Chunk, Event, Marker, StreamInfo
 from bci_stream.sources.binding import MARKERS, Binding
 from bci_stream.sources.lsl_connection import Connection
@@ -28,6 +29,7 @@ State = Literal["live", "stalled", "lost", "refused"]
 
 _CLOCK_INTERVAL_S: Final = 1.0  # liblsl has a new measurement every 2 s
 _LOOK_INTERVAL_S: Final = 0.1
+_CONNECT_S: Final = 8.0  # liblsl's own time-outs together
 _SEARCH_AFTER_S: Final = 3.0  # a silent stream may have been restarted behind a broken network
 _SAME_CLOCK_S: Final = 60.0
 _MIN_PERIODS: Final = 3.0  # a slow stream is not stalled between two of its samples
@@ -91,13 +93,31 @@ class BoundInlet:
         self._ready = threading.Event()
         self._wake = threading.Event()
         self._stopped = threading.Event()
-        self._keeper = threading.Thread(target=self._keep, name=f"lsl-{binding.role}", daemon=True)
+        self.heart = Heart(
+            f"keeper of {binding.role}",
+            "its clock is not measured any more: end the session and start it anew",
+            restart=self.start,
+        )
+        self._keeper = self._new_keeper()
 
     # -- the owner ------------------------------------------------------------------------------------
 
     def start(self) -> None:
-        """Start connecting."""
+        """Start connecting; or go on after the keeper died."""
+        if self._keeper.ident is not None:
+            self._keeper = self._new_keeper()
         self._keeper.start()
+
+    def _new_keeper(self) -> threading.Thread:
+        return threading.Thread(
+            target=lambda: self.heart.live(self._keep), name=f"lsl-{self.binding.role}", daemon=True
+        )
+
+    def renew(self) -> None:
+        """Drop what is buffered, connect anew and measure the clock anew: the computer has slept."""
+        if (connection := self._connection) is not None:
+            connection.link.lost = True
+            self._wake.set()
 
     def wait_ready(self, timeout_s: float) -> bool:
         """Whether the stream is connected and its clock measured; False with :attr:`failure` if it is not."""
@@ -245,7 +265,8 @@ class BoundInlet:
     # -- the keeper -----------------------------------------------------------------------------------
 
     def _keep(self) -> None:
-        self._connect_first()
+        if self._unconnected is not None:
+            self._connect_first()
         self._ready.set()
         announcements: Announcements | None = None
         while not self._stopped.is_set() and self.failure is None:
@@ -264,10 +285,13 @@ class BoundInlet:
         self._retired.clear()
 
     def _wait(self, interval_s: float) -> None:
+        self.heart.rest()
         self._wake.wait(interval_s)
         self._wake.clear()
+        self.heart.work()
 
     def _connect_first(self) -> None:
+        self.heart.work(_CONNECT_S)
         link, self._unconnected = self._unconnected, None
         assert link is not None
         try:
@@ -290,6 +314,7 @@ class BoundInlet:
 
     def _look(self, announcements: Announcements) -> None:
         """One look around: prepare the stream's return, or note why what is there is not taken."""
+        self.heart.work(_CONNECT_S)
         connection = self._connection
         streams = announcements.poll().streams
         able = [info for info in streams if info.uid not in self._refused]
