@@ -25,11 +25,12 @@ from bci_stream.messages import AUDIO, EEG
 from bci_stream.sinks.terminal import TerminalView, summary_table
 
 if TYPE_CHECKING:
+    from apps.live_drift import LiveDrift
     from apps.live_recording import LiveRecording, RecordingChoice
     from bci_stream.sources.binding import Binding
     from bci_stream.sources.lsl_inlet import InletStatus
 
-Edges = tuple[Outputs, "LiveRecording | None"]
+Edges = tuple[Outputs, "LiveRecording | None", "LiveDrift | None"]
 
 _REDRAW_S = 0.1
 _STALE_S = 1.0  # windows older than this, with newer ones due, are not fused
@@ -59,6 +60,7 @@ class LiveOptions:
     device: DeviceChoice = NO_DEVICE
     outputs: OutputChoice = field(default_factory=OutputChoice)
     recording: RecordingChoice | None = None
+    person: str | None = None  #: whose profile the session is compared with
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +101,7 @@ def run_live(options: LiveOptions, on_outcome: Callable[[Outcome], None] | None 
     source, bindings, prepared = connect(options)
     outputs, recording = Outputs(pylsl.local_clock), None
     try:
+        drift = drift_of(options, prepared)
         for binding in bindings.values():
             for note in binding.notes:
                 warn(note)
@@ -109,8 +112,8 @@ def run_live(options: LiveOptions, on_outcome: Callable[[Outcome], None] | None 
             recording = begin(destination, source, bindings, prepared, audio=options.recording.audio)
             outputs.add("recorded outcomes", recording.sink)
         pipeline = live_pipeline(prepared, pylsl.local_clock)
-        session = _session(source, pipeline, outputs, recording, on_outcome)
-        _watch(session, source, options, prepared, (outputs, recording))
+        session = _session(source, pipeline, outputs, recording, _takers(pipeline, drift, on_outcome))
+        _watch(session, source, options, prepared, (outputs, recording, drift))
     finally:
         source.close()
         outputs.close()
@@ -121,6 +124,30 @@ def run_live(options: LiveOptions, on_outcome: Callable[[Outcome], None] | None 
     rows = summary_rows(session, snapshot, source) + outputs.rows()
     rows += [recording.row()] if recording is not None else []
     return Finished(pipeline, session, snapshot, rows, header, outputs, recording)
+
+
+def drift_of(options: LiveOptions, prepared: Prepared) -> LiveDrift | None:
+    """The comparison with the calibration of the person that was named; None where it cannot be."""
+    if options.person is None:
+        return None
+    from apps.live_drift import watch_of
+
+    return watch_of(options.person, prepared)
+
+
+def _takers(
+    pipeline: Pipeline, drift: LiveDrift | None, on_outcome: Callable[[Outcome], None] | None
+) -> Callable[[Outcome], None] | None:
+    """Everybody who looks at an outcome, as one."""
+    if drift is None:
+        return on_outcome
+
+    def take(outcome: Outcome) -> None:
+        drift.on_outcome(outcome, pipeline)
+        if on_outcome is not None:
+            on_outcome(outcome)
+
+    return take
 
 
 def connect(options: LiveOptions) -> tuple[StatusSource, dict[str, Binding], Prepared]:
@@ -282,10 +309,17 @@ def _redraw(
 
 def _tell_troubles(view: TerminalView | None, edges: Edges) -> None:
     """What an output or the recording has to complain of, at once and once; predictions go on."""
-    outputs, recording = edges
+    outputs, recording, drift = edges
     troubles = outputs.new_troubles() + (recording.new_troubles() if recording is not None else [])
     for trouble in troubles:
         warn(trouble, out if view is not None and view.is_picture else err)  # above the picture, not into it
+    for drifted in drift.new() if drift is not None else ():
+        from apps.live_drift import record_of
+
+        outputs.note(record_of(drifted))
+        (warn if drifted.level == "warn" else say)(
+            drifted.words, out if view is not None and view.is_picture else err
+        )
 
 
 def health_of(snapshot: Snapshot, source: StatusSource) -> dict[str, dict[str, Any]]:

@@ -25,6 +25,7 @@ from bci_stream.sinks.xdf_session import RecordedPipeline, RecordedSource, Recor
 if TYPE_CHECKING:
     from apps.choice import Prepared
     from apps.live import LiveOptions, StatusSource
+    from apps.live_drift import LiveDrift
     from apps.record import Destination
     from bci_stream.model.predictor import StreamingPredictor
     from bci_stream.sinks.xdf import RecorderStatus, XdfRecorder
@@ -135,6 +136,7 @@ class LiveRun:
     clock: Callable[[], float]
     explainer: Explainer | None = None
     notes: tuple[str, ...] = ()
+    drift: LiveDrift | None = None
     closed: bool = field(default=False, init=False)
     swap: Swap | None = field(default=None, init=False)
     _said: set[str] = field(default_factory=set, init=False)
@@ -250,6 +252,10 @@ class LiveRun:
 
     def on_outcome(self, outcome: Outcome) -> None:
         """What belongs to a person's deeds; in the engine's thread."""
+        if self.drift is not None:
+            self.drift.on_outcome(outcome, self.pipeline)
+            for drifted in self.drift.new():
+                self.say(drifted.level, "profile", drifted.words)
         if (swap := self.swap) is not None:
             swap.on_outcome(outcome, self.pipeline)
             if swap.status.state == "swapped" and self.monitor.bundle != swap.path.name:
@@ -304,7 +310,7 @@ class _Parts:
         clock: Callable[[], float],
         kind: type[RunType],
     ) -> RunType:
-        from apps.live import live_pipeline
+        from apps.live import drift_of, live_pipeline
         from apps.outputs import Outputs
 
         prepared = self.prepared
@@ -348,6 +354,7 @@ class _Parts:
             clock=clock,
             explainer=explainer,
             notes=self.notes,
+            drift=drift_of(self.options, prepared),
         )
         return run
 
