@@ -7,15 +7,16 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from apps.choice import ModelChoice, Prepared, StreamChoice, load_model, prepare
 from apps.console import err, out, say, warn, write_line
 from apps.eeg_device import DeviceChoice, open_device
+from apps.keyboard import Keyboard
 from apps.outputs import OutputChoice, Outputs
 from bci_stream.engine.pipeline import Outcome, Pipeline
 from bci_stream.engine.session import LiveSource, Session, Snapshot
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 Edges = tuple[Outputs, "LiveRecording | None", "LiveDrift | None"]
 
 _REDRAW_S = 0.1
+WRONG, WRONG_S = "wrong:", 10.0  # a marker: the last seconds were the emotion that follows
 _STALE_S = 1.0  # windows older than this, with newer ones due, are not fused
 NO_DEVICE = DeviceChoice()
 
@@ -109,7 +111,14 @@ def run_live(options: LiveOptions, on_outcome: Callable[[Outcome], None] | None 
         if destination is not None and options.recording is not None:
             from apps.live_recording import begin
 
-            recording = begin(destination, source, bindings, prepared, audio=options.recording.audio)
+            recording = begin(
+                destination,
+                source,
+                bindings,
+                prepared,
+                audio=options.recording.audio,
+                keyboard=_hears_keys(options, prepared),
+            )
             outputs.add("recorded outcomes", recording.sink)
         pipeline = live_pipeline(prepared, pylsl.local_clock)
         session = _session(source, pipeline, outputs, recording, _takers(pipeline, drift, on_outcome))
@@ -268,13 +277,22 @@ def _with_microphone(
     return CombinedSource([others, microphone], rates), bindings
 
 
+def _hears_keys(options: LiveOptions, prepared: Prepared) -> bool:
+    """Whether a person at a terminal can say that an answer was wrong."""
+    return prepared.bundle is not None and not options.as_json and sys.stdin.isatty()
+
+
 def _watch(
     session: Session, source: StatusSource, options: LiveOptions, prepared: Prepared, edges: Edges
 ) -> None:
     """Show the session until it is over."""
     classes = prepared.bundle.contract.classes if prepared.bundle else ()
     deadline_s = time.monotonic() + options.seconds if options.seconds is not None else None
-    with stop_on_signal() as stop:
+    recording, hears = edges[1], _hears_keys(options, prepared) and edges[1] is not None
+    if hears:
+        keys = ", ".join(f"{i} {name}" for i, name in enumerate(classes, 1))
+        say(f"a wrong answer? say what the last {WRONG_S:g} s were: {keys}")
+    with stop_on_signal() as stop, Keyboard() if hears else nullcontext() as keyboard:
         session.start()
         view = None if options.as_json else TerminalView(out, classes)
         try:
@@ -284,12 +302,28 @@ def _watch(
                 if view is not None:
                     _redraw(view, session, source, edges[1])
                 _tell_troubles(view, edges)
+                if keyboard is not None and recording is not None:
+                    _correct(keyboard.read(), classes, recording, view)
                 if deadline_s is not None and time.monotonic() >= deadline_s:
                     break
         finally:
             session.stop()
             if view is not None:
                 view.close()
+
+
+def _correct(
+    keys: list[str], classes: Sequence[str], recording: LiveRecording, view: TerminalView | None
+) -> None:
+    """A person says what the last seconds were; it is recorded as a marker, and nothing else changes."""
+    import pylsl
+
+    for key in keys:
+        if key in "123456789" and int(key) <= len(classes):
+            label = classes[int(key) - 1]
+            recording.mark(f"{WRONG}{label}", pylsl.local_clock())
+            console = out if view is not None and view.is_picture else err
+            say(f"kept: the last {WRONG_S:g} s were {label}", console)
 
 
 def _redraw(

@@ -116,7 +116,7 @@ class _RecordingSink:
             self._sink.put(prediction, window)
 
 
-OWN_MARKERS = "markers:keyboard"
+OWN_MARKERS = "markers:keyboard"  # as in live_recording
 
 
 @dataclass

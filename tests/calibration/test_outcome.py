@@ -129,6 +129,9 @@ def test_profiles_on_the_command_line(tmp_path, recording, base):
     assert shown.returncode == 0, shown.stderr
     assert run("profile", "activate", "anna", "1", "--profiles", tmp_path, folder=tmp_path).returncode == 0
     assert store.load("anna").active == 1
+    back = run("profile", "rollback", "anna", "--profiles", tmp_path, folder=tmp_path)
+    assert back.returncode == 0, back.stderr
+    assert store.load("anna").active is None
     wrong = run("profile", "activate", "anna", "9", "--profiles", tmp_path, folder=tmp_path)
     assert wrong.returncode == 2
     assert "no model 9" in wrong.stderr
