@@ -162,6 +162,12 @@ def _number(text: str, marks: TrialMarks, path: Path) -> int:
     return int(number)
 
 
+def _why_void(markers: Sequence[tuple[float, str]], marks: TrialMarks, number: int) -> str:
+    prefix = f"{marks.void}{number}:"
+    why = next((text.removeprefix(prefix) for _, text in markers if text.startswith(prefix)), None)
+    return "cut off before its end" if why is None else f"taken back ({why})"
+
+
 class _Lane:
     """One stream of a recording on its way to the local clock, all of it kept."""
 
@@ -201,14 +207,16 @@ def trials_of(
 ) -> Iterator[Trial]:
     """The trials of one recording, numbered from ``first``; those that were taken back have no number.
 
-    ``left_out``: told of each trial that lacks samples, which is then left out instead of an error.
+    ``left_out``: told of each trial that was taken back, and of each that lacks samples, which is then left
+    out instead of an error.
 
     Raises:
         CorpusError: it cannot be read, a trial has no end, or one lacks samples.
     """
     try:
         with open_recording(path) as recording:
-            spans = _spans(_markers(recording, marks), marks, path)
+            markers = _markers(recording, marks)
+            spans = _spans(markers, marks, path)
             bindings = _bindings(recording, marks)
             lanes = {role: _Lane(binding) for role, binding in bindings.items()}
             for event in XdfSource(recording, bindings).events():
@@ -223,6 +231,8 @@ def trials_of(
     number = first
     for place, (begin, end, label) in enumerate(spans, 1):
         if label is None:
+            if left_out is not None:
+                left_out(f"{path}, trial {place}: {_why_void(markers, marks, place - 1)}")
             continue
         try:
             cut = _cut(placed, rates, begin, end, f"{path}, trial {place} ({label})")

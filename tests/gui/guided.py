@@ -24,7 +24,7 @@ practice: {practice}
 timing: {{instruct_s: 0.1, cue_s: 0.2, respond_s: {respond_s}, rest_s: 0.1, jitter_s: 0}}
 baseline: {{open_s: {baseline_s}, closed_s: {baseline_s}}}
 rating: {rating}
-repeats: 1
+repeats: 4
 speech: {speech}
 cues:
   neutral: [cue.neutral.1]
