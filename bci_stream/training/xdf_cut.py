@@ -126,7 +126,8 @@ def _spans(
             continue
         label = text.removeprefix(marks.prefix).strip()
         longest = begin + marks.trial_s if marks.trial_s is not None else np.inf
-        end = min(longest, next((t for t, _ in markers[i + 1 :] if t > begin), np.inf))
+        later = (t for t, other in markers[i + 1 :] if t > begin and not other.startswith(marks.void))
+        end = min(longest, next(later, np.inf))  # what takes an earlier trial back does not end this one
         if not label:
             raise CorpusError(f"{path}: marker {text!r} names no label")
         if len(spans) in void or (end == np.inf and marks.cut_off):

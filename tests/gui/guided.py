@@ -23,6 +23,8 @@ ALT = QtCore.Qt.KeyboardModifier.AltModifier
 PATIENCE_S = 120
 #: A few steps of a few rungs: seconds.
 BRIEF = FinetuneSettings((AS_IT_IS, TEMPERED, HEAD), StepSettings(checkpoints=(2, 4), n_windows=32))
+#: Enough steps to turn two emotions round.
+SWAPPED = FinetuneSettings((AS_IT_IS, HEAD), StepSettings(checkpoints=(20, 60), n_windows=64))
 PROTOCOL = """\
 key: brief
 title: protocol.quick
@@ -58,12 +60,12 @@ def protocol_file(folder, **fields):
 
 def options(folder, **fields):
     """What the guide is asked for."""
+    seed, settings = fields.pop("seed", None), fields.pop("settings", BRIEF)
     return GuideOptions(
-        name=fields.pop("name", ""),
         protocol=str(protocol_file(folder, **fields)),
         profiles=folder / "profiles",
-        settings=BRIEF,
-        seed=fields.pop("seed", None),
+        settings=settings,
+        seed=seed,
     )
 
 
@@ -103,13 +105,17 @@ class Typist:
         state = wizard.guide.state
         return f"{wizard.guide.page}, {wizard.guide.problem}, {wizard.hint.text()}, {state and state.phase}"
 
+    def has_keyboard(self):
+        """A window that was behind a dialog is active again."""
+        self.wait(lambda: self.main.wizard.isAncestorOf(self.app.focusWidget() or self.main))
+
     def on(self, page):
         return lambda: self.main.wizard is not None and self.guide.page is page and self.guide.busy is None
 
     def come_to(self, page):
         self.wait(self.on(page))
         self.wait(lambda: self.main.wizard._shown is page)
-        self.wait(lambda: self.main.wizard.isAncestorOf(self.app.focusWidget() or self.main))
+        self.has_keyboard()
 
     def enter_when_ready(self):
         self.wait(lambda: self.main.wizard.next_button.isEnabled())

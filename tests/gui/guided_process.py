@@ -59,12 +59,13 @@ class Walker:
         if guide.page is not Page.SESSION or guide.state is None:
             return wizard._shown is guide.page and guide.page.value == place
         state = guide.state
-        self.n_ended = len(state.done) + len(state.open) - (state.phase is Phase.RESPOND)
         practising = state.running is not None and state.running.practice
+        running = state.phase is Phase.RESPOND and not practising
+        self.n_ended = len(state.done) + len(state.open) - running
         here = {
             "baseline": state.phase is Phase.CLOSED_EYES,
             "practice": state.phase is Phase.RESPOND and practising,
-            "trial": state.phase is Phase.RESPOND and not practising and self.n_ended >= 1,
+            "trial": running and self.n_ended >= 1,
             "rate": state.phase is Phase.RATE,
             "paused": state.phase is Phase.PAUSED,
         }

@@ -48,10 +48,10 @@ def killed_at(processes, lsl_isolation):
 def go_through(killed_at, asked, places):
     """Killed at each place in turn; what was done before is there in the next process."""
     store, ended = ProfileStore(asked.profiles), None
-    for i, place in enumerate(places):
+    for place in places:
+        before = store.names() != ()  # whether anybody has agreed
         told = killed_at(asked, place)
-        agreed = i > 0 and places[i - 1] != "consent"
-        assert told["offered"] is (agreed or (i == 0 and store.names() != ())) or place == "consent"
+        assert told["offered"] is before
         if ended is not None and told["n_before"] is not None:
             assert told["n_before"] == ended  # all trials but the one that ran
         if told["n_before"] is not None:
