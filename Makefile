@@ -5,12 +5,13 @@ BIN := $(VENV)/bin
 SECONDS ?= 30
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-gui test test-slow lint format bench bench-gui screenshots clean
+.PHONY: help setup demo demo-gui test test-slow test-fuzz lint format bench bench-gui screenshots clean
 
 help:
 	@echo "make demo   a simulated headset and voice over real LSL, classified live (SECONDS=30)"
 	@echo "make demo-gui  the same in a window"
 	@echo "make test   the whole test suite"
+	@echo "make test-fuzz  damaged recordings, bundles, settings and headers by the thousand, and a malicious set"
 	@echo "make lint   ruff, mypy, import-linter"
 	@echo "make bench  speed and memory beside plain pylsl and mne-lsl"
 
@@ -26,10 +27,15 @@ demo-gui: setup
 	$(BIN)/bci-stream gui --demo
 
 test: setup
-	$(BIN)/pytest
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --maxprocesses 4 --dist loadgroup
 
 test-slow: setup
 	$(BIN)/pytest -m slow
+
+test-fuzz: setup
+	$(BIN)/python -m tests.fuzz.xdf --n 10000
+	$(BIN)/python -m tests.fuzz.files --files 3000 --headers 1000
+	$(BIN)/python -m benchmarks.reliability.malicious
 
 lint: setup
 	$(BIN)/ruff check .

@@ -36,11 +36,14 @@ if TYPE_CHECKING:
 
 _TICK_S = 0.02
 _REDRAW_S = 0.1
+_TOP = "everything"  # of the ladder
 
 
 @dataclass(frozen=True, slots=True)
 class CalibrateOptions:
-    """The command's options; ``recordings``: calibrate from these instead of recording."""
+    """The command's options; ``recordings``: calibrate from these instead of recording; ``later``: test;
+    ``up_to``: the highest rung of the ladder.
+    """
 
     name: str
     protocol: str = "conversation"
@@ -48,6 +51,8 @@ class CalibrateOptions:
     seed: int = 0
     bundle: Path | None = None
     recordings: tuple[Path, ...] = ()
+    later: tuple[Path, ...] = ()
+    up_to: str = _TOP
     streams: StreamChoice = field(default_factory=StreamChoice)
     wait_s: float = 5.0
     yes: bool = False
@@ -61,6 +66,9 @@ class CalibrateOptions:
 def run(options: CalibrateOptions) -> None:
     """Record if asked to, fit, report, keep; raises BciStreamError for what cannot go on."""
     check_name(options.name)
+    if options.later and not options.recordings:
+        raise ConfigError("--test goes with --from: what is recorded now is tested on its own last trials")
+    _check_rung(options.up_to)
     store = ProfileStore(options.profiles)
     recordings = list(options.recordings)
     if not recordings:
@@ -71,7 +79,19 @@ def run(options: CalibrateOptions) -> None:
     _report(_fit(options, store, recordings), store, options.as_json)
 
 
+def _check_rung(name: str) -> None:
+    """Before anybody is recorded; loading the ladder takes a moment, so only where something was asked."""
+    if name != _TOP:
+        from calibration.ladder import rungs_up_to
+
+        rungs_up_to(name)
+
+
 def _fit(options: CalibrateOptions, store: ProfileStore, recordings: list[Path]) -> Outcome:
+    from calibration.finetune import FinetuneSettings
+    from calibration.ladder import rungs_up_to
+
+    settings = FinetuneSettings(rungs_up_to(options.up_to))
     last = [""]
     with err.status("fitting …") if err.is_terminal else _plain() as status:
 
@@ -82,7 +102,15 @@ def _fit(options: CalibrateOptions, store: ProfileStore, recordings: list[Path])
                 say(f"{what} ({share:.0%})")
             last[0] = what
 
-        return fit_person(store, options.name, options.bundle, recordings, report=told)
+        return fit_person(
+            store,
+            options.name,
+            options.bundle,
+            recordings,
+            later=options.later,
+            settings=settings,
+            report=told,
+        )
 
 
 @contextmanager
@@ -98,8 +126,9 @@ def _report(outcome: Outcome, store: ProfileStore, as_json: bool) -> None:
         warn(f"left out: {line}")
     v = outcome.calibrated.verdict
     say(
-        f"base {v.base_accuracy:.0%}, calibrated {v.accuracy:.0%} of {v.n_test} later trials; "
-        f"chance {v.chance[0]:.0%}"
+        f"base {v.base_accuracy:.0%}, calibrated {v.accuracy:.0%} of {v.n_test} later trials, "
+        f"{100 * v.gain:+.0f} points [{100 * v.gain_ci.low:+.0f}, {100 * v.gain_ci.high:+.0f}], "
+        f"p = {v.p:.3f}; chance {v.chance[0]:.0%}"
     )
     say(model.words)
     say(f"report: {outcome.report / 'report.html'}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -85,6 +85,7 @@ def fit_person(
     bundle: Path | None,
     recordings: list[Path],
     *,
+    later: Sequence[Path] = (),
     settings: FinetuneSettings | None = None,
     report: Report = lambda what, share: None,
     watch: Watch = lambda tried: None,
@@ -108,6 +109,7 @@ def fit_person(
         base,
         recordings,
         created=now_iso(),
+        later=later,
         settings=settings or FinetuneSettings(),
         report=report,
         watch=watch,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from apps.console import warn
 from bci_stream.devices import Catalogue, load_catalogue
 from bci_stream.engine.plan import (
     MAINS_HZ,
@@ -94,7 +95,12 @@ def load_model(choice: ModelChoice) -> Bundle | None:
         return None
     from bci_stream.model.bundle import load_bundle
 
-    return load_bundle(choice.bundle or DEMO_BUNDLE, trust=choice.trust)
+    bundle = load_bundle(choice.bundle or DEMO_BUNDLE, trust=choice.trust)
+    if choice.trust and not bundle.made_here:
+        warn(
+            f"--trust: {bundle.path} was not made here, and its TorchScript program is code that runs as you"
+        )
+    return bundle
 
 
 def prepare(

@@ -26,6 +26,7 @@ from apps.cli_devices import Device
 from apps.cli_training import register
 from apps.console import fail
 from bci_stream.errors import BciStreamError
+from bci_stream.model.allocator import keep_freed_memory
 
 app = typer.Typer(
     name="bci-stream",
@@ -112,6 +113,7 @@ def _root(
     debug: Annotated[bool, typer.Option("--debug", help="show a traceback with an error")] = False,
 ) -> None:
     """Options that come before the command; ``--debug`` is read by :func:`main`."""
+    keep_freed_memory()
 
 
 @app.command()
@@ -149,6 +151,9 @@ def replay(
     publish: Annotated[
         bool, typer.Option("--publish", help="send the recording out as live LSL streams, do not classify it")
     ] = False,
+    ledger: Annotated[
+        Path | None, typer.Option("--ledger", help="write what was done to this new file, for `verify`")
+    ] = None,
     scope: Scope = None,
     session_id: SessionId = None,
     json: Json = False,
@@ -178,6 +183,7 @@ def replay(
             reanchor=reanchor,
             windows=windows,
             as_json=json,
+            ledger=ledger,
         )
     )
 

@@ -41,8 +41,22 @@ def calibrate(
     ] = "conversation",
     recording: Annotated[
         list[Path] | None,
-        typer.Option("--recording", help="calibrate from this .xdf instead of recording; may be repeated"),
+        typer.Option(
+            "--recording", "--from", help="calibrate from this .xdf instead of recording; may be repeated"
+        ),
     ] = None,
+    test: Annotated[
+        list[Path] | None,
+        typer.Option("--test", help="test on this later .xdf, not on the last 30 % of the trials"),
+    ] = None,
+    up_to: Annotated[
+        str,
+        typer.Option(
+            "--up-to",
+            help="how much of the model may move at most: temperature, normalisation, head, fusion, "
+            "last-block, everything",
+        ),
+    ] = "everything",
     bundle: Annotated[
         Path | None, typer.Option("--bundle", help="the base model (.bci); the demo bundle if absent")
     ] = None,
@@ -77,6 +91,8 @@ def calibrate(
             seed=seed,
             bundle=bundle,
             recordings=tuple(recording or ()),
+            later=tuple(test or ()),
+            up_to=up_to,
             streams=StreamChoice(eeg=eeg, audio=audio, channels=names, unit=unit),
             wait_s=wait,
             yes=yes,

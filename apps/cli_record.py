@@ -16,6 +16,7 @@ def register(app: typer.Typer) -> None:
     """Add the commands to the parser."""
     app.command("record")(record)
     app.command("export")(export)
+    app.command("verify")(verify)
 
 
 def _names(text: str | None) -> tuple[str, ...] | None:
@@ -102,6 +103,40 @@ def export(
             task=task,
             run=run,
             mains_hz=mains,
+            as_json=json,
+        )
+    )
+
+
+def verify(
+    file: Annotated[Path, typer.Argument(help="recording of a live session, .xdf")],
+    ledger: Annotated[Path | None, typer.Option("--ledger", help="else the one beside the recording")] = None,
+    bundle: Annotated[
+        Path | None, typer.Option("--bundle", help="the session's model (.bci); the demo bundle if absent")
+    ] = None,
+    trust: Annotated[bool, typer.Option("--trust", help="run a foreign bundle's own program")] = False,
+    no_audio: Annotated[
+        bool, typer.Option("--no-audio", help="the voice was not recorded: compare the EEG alone, no logits")
+    ] = False,
+    fit: Annotated[str | None, typer.Option("--fit", help="exact | interpolate; else the session's")] = None,
+    mains: Annotated[float | None, typer.Option("--mains", help="else as in the session, Hz")] = None,
+    lateness: Annotated[float | None, typer.Option(help="else as in the session, seconds")] = None,
+    voice_gate: Annotated[
+        bool | None, typer.Option("--voice-gate/--no-voice-gate", help="else as in the session")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Replay a recorded session and hold every window to its ledger. Exit code 1 when one differs."""
+    from apps import verify as command
+    from apps.choice import ModelChoice
+
+    command.run(
+        command.VerifyOptions(
+            file=file,
+            ledger=ledger,
+            model=ModelChoice(bundle, True, fit, trust, mains, voice_gate=voice_gate),
+            lateness_s=lateness,
+            want_audio=not no_audio,
             as_json=json,
         )
     )

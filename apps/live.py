@@ -3,29 +3,34 @@
 from __future__ import annotations
 
 import json
+import queue
 import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
+from apps.agreeing import Agreeing
 from apps.choice import ModelChoice, Prepared, StreamChoice, load_model, prepare
 from apps.console import err, out, say, warn, write_line
 from apps.eeg_device import DeviceChoice, open_device
 from apps.outputs import OutputChoice, Outputs
+from apps.supervised import supervisor_of
 from bci_stream.engine.pipeline import Outcome, Pipeline
 from bci_stream.engine.session import LiveSource, Session, Snapshot
 from bci_stream.engine.warm import warm_up
 from bci_stream.errors import BciStreamError, StreamError, StreamNotFoundError
 from bci_stream.messages import AUDIO, EEG
+from bci_stream.sinks.freshness import LATE, is_over, taken_back
 from bci_stream.sinks.terminal import TerminalView, summary_table
 
 if TYPE_CHECKING:
     from apps.live_recording import LiveRecording, RecordingChoice
+    from bci_stream.heartbeat import Heart
     from bci_stream.sources.binding import Binding
     from bci_stream.sources.lsl_inlet import InletStatus
 
@@ -41,6 +46,12 @@ class StatusSource(LiveSource, Protocol):
 
     def status(self) -> dict[str, InletStatus]:
         """By role; from any thread."""
+
+    def hearts(self) -> Sequence[Heart]:
+        """The pulses of its threads."""
+
+    def renew(self) -> None:
+        """The computer has slept: drop what is buffered, measure clocks anew."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +94,8 @@ def run(options: LiveOptions) -> None:
         err.print(summary_table(finished.rows))
     if finished.session.error is not None:
         raise StreamError(f"the session stopped: {finished.session.error}") from finished.session.error
-    if finished.recording is not None and finished.recording.recorder.error is not None:
-        raise StreamError(f"the recording is not whole: {finished.recording.recorder.error}")
+    if finished.recording is not None and finished.recording.error is not None:
+        raise StreamError(f"the recording is not whole: {finished.recording.error}")
 
 
 def run_live(options: LiveOptions, on_outcome: Callable[[Outcome], None] | None = None) -> Finished:
@@ -158,7 +169,14 @@ def _session(
     sinks, clock = outputs.runners, pylsl.local_clock
     if recording is None:
         return Session(source, pipeline, sinks, clock, on_outcome)
-    return Session(recording.source, recording.pipeline(pipeline), sinks, clock, on_outcome)
+    ledger = recording.ledger
+
+    def take(outcome: Outcome) -> None:
+        ledger.take(outcome)
+        if on_outcome is not None:
+            on_outcome(outcome)
+
+    return Session(recording.source, recording.pipeline(pipeline), sinks, clock, take)
 
 
 def configure(scope: str | None, session_id: str | None) -> None:
@@ -240,32 +258,70 @@ def _watch(
     """Show the session until it is over."""
     classes = prepared.bundle.contract.classes if prepared.bundle else ()
     deadline_s = time.monotonic() + options.seconds if options.seconds is not None else None
+    agreeing = Agreeing(source)
+    recording = edges[1]
+    told: queue.SimpleQueue[tuple[str, str, str]] = queue.SimpleQueue()
+    supervisor = supervisor_of(
+        session,
+        source,
+        edges[0].runners,
+        lambda: [recording.recorder.heart] if recording is not None else [],
+        lambda *line: told.put(line),
+    )
     with stop_on_signal() as stop:
         session.start()
+        supervisor.start()
         view = None if options.as_json else TerminalView(out, classes)
         try:
             if view is not None:
                 view.__enter__()
-            while not stop.wait(_REDRAW_S) and session.running:
+            while not stop.wait(_REDRAW_S) and session.running and session.error is None:
                 if view is not None:
-                    _redraw(view, session, source, edges[1])
+                    _redraw(view, session, source, recording, supervisor.troubles)
                 _tell_troubles(view, edges)
+                agreeing.look()
+                for role, status in source.status().items():
+                    if status.can_agree and (offer := agreeing.offer(role, status.note)):
+                        warn(offer, out if view is not None and view.is_picture else err)
+                _tell_deeds(view, told, options.as_json)
                 if deadline_s is not None and time.monotonic() >= deadline_s:
                     break
         finally:
+            supervisor.close()
             session.stop()
             if view is not None:
                 view.close()
+            _tell_deeds(None, told, options.as_json)
+
+
+def _tell_deeds(
+    view: TerminalView | None, told: queue.SimpleQueue[tuple[str, str, str]], as_json: bool
+) -> None:
+    """What the supervisor found and did, at once: for people, and for a program."""
+    while not told.empty():
+        level, worker, words = told.get()
+        if as_json:
+            write_line(json.dumps({"kind": "trouble", "level": level, "source": worker, "text": words}))
+        elif level == "good":
+            say(f"{worker}: {words}")
+        else:
+            warn(words, out if view is not None and view.is_picture else err)
 
 
 def _redraw(
-    view: TerminalView, session: Session, source: StatusSource, recording: LiveRecording | None
+    view: TerminalView,
+    session: Session,
+    source: StatusSource,
+    recording: LiveRecording | None,
+    troubles: tuple[str, ...],
 ) -> None:
     snapshot = session.snapshot()
     prediction, window = session.take_fresh()
+    if prediction is not None and is_over(prediction, now_s := session.now_s()):
+        prediction = taken_back(prediction, now_s, LATE)
     view.update(
         prediction,
-        health_of(snapshot, source),
+        health_of(snapshot, source) | {f"program {n}": _red(words) for n, words in enumerate(troubles, 1)},
         {"windows": snapshot.n_windows, "skipped": snapshot.n_skipped, "late windows": snapshot.n_deadline},
         now_s=time.monotonic(),
         window=window,
@@ -281,6 +337,10 @@ def _tell_troubles(view: TerminalView | None, edges: Edges) -> None:
         warn(trouble, out if view is not None and view.is_picture else err)  # above the picture, not into it
 
 
+def _red(words: str) -> dict[str, Any]:
+    return {"state": "lost", "note": words}
+
+
 def health_of(snapshot: Snapshot, source: StatusSource) -> dict[str, dict[str, Any]]:
     """Per stream: what the pipeline measured, and how the inlet is."""
     status = source.status()
@@ -293,6 +353,8 @@ def health_of(snapshot: Snapshot, source: StatusSource) -> dict[str, dict[str, A
                 "n_reconnects": status[role].n_reconnects,
                 "note": status[role].note,
             }
+            if (counted := status[role].n_lost) is not None:  # the device's own word
+                merged[role]["n_lost"] = counted
     return merged
 
 

@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from apps.choice import FIT
+from apps.live_ledger import WHAT, LedgerRecorder, ledger_of
 from apps.record import LOW_S, Destination, finish_earlier, recording_record, status_line
 from bci_stream.engine.plan import MAINS_HZ
 from bci_stream.errors import ConfigError
 from bci_stream.messages import AUDIO, EEG, StreamSpec
+from bci_stream.sinks.whole_file import check_free
 from bci_stream.sinks.xdf import XdfRecorder
 from bci_stream.sinks.xdf_headers import RecordedStream, as_bound, as_markers, prediction_streams
 from bci_stream.sinks.xdf_session import (
@@ -74,11 +76,17 @@ class LiveRecording:
     """A session on its way to a file.
 
     Give ``source`` and ``pipeline(…)`` to the session in place of what they wrap, put ``sink`` among its
-    sinks, and close it when the sinks are closed.
+    sinks, call ``ledger.take`` with every outcome, and close it when the sinks are closed.
     """
 
-    def __init__(self, recorder: XdfRecorder, source: EventSource, specs: Mapping[str, StreamSpec]) -> None:
-        self.recorder = recorder
+    def __init__(
+        self,
+        recorder: XdfRecorder,
+        ledger: LedgerRecorder,
+        source: EventSource,
+        specs: Mapping[str, StreamSpec],
+    ) -> None:
+        self.recorder, self.ledger = recorder, ledger
         rates_hz = {role: spec.sfreq for role, spec in specs.items()}
         self.source = RecordedSource(source, recorder, a_second(rates_hz))
         self.sink = RecordingSink(recorder, tuple(specs))
@@ -96,7 +104,7 @@ class LiveRecording:
     def new_troubles(self) -> list[str]:
         """What has not been told yet: that it has ended, or that the disk is soon full."""
         status = self.recorder.status()
-        found = {}
+        found = {"ledger": self.ledger.error} if self.ledger.error is not None else {}
         if status.error is not None:
             found["ended"] = f"{status.error}; predictions go on"
         elif status.left_s < LOW_S:
@@ -108,6 +116,12 @@ class LiveRecording:
     def close(self) -> None:
         """Write what is queued, and the end."""
         self.recorder.close()
+        self.ledger.close()
+
+    @property
+    def error(self) -> str | None:
+        """Why recording or ledger is not whole, None while all is well."""
+        return self.recorder.error or self.ledger.error
 
     def record(self) -> dict[str, object]:
         """For a program, when it is over."""
@@ -117,7 +131,7 @@ class LiveRecording:
         """For the summary."""
         status = self.recorder.status()
         counts = ", ".join(f"{name} {n}" for name, n in status.n_samples.items())
-        return "recording", f"{status.path}: {self.words()}; samples: {counts}"
+        return "recording", f"{status.path}: {self.words()}; samples: {counts}; ledger beside it"
 
 
 def begin(
@@ -133,10 +147,16 @@ def begin(
     Raises ConfigError when the file cannot be made.
     """
     path = destination.path()
+    check_free(ledger_of(path), WHAT)
     finish_earlier(destination.root)
     specs = {role: b.spec for role, b in bindings.items() if role in (EEG, AUDIO)}
     recorder = XdfRecorder(path, recorded_streams(bindings, prepared, audio=audio))
-    return LiveRecording(recorder, source, specs)
+    try:
+        ledger = LedgerRecorder(ledger_of(path), prepared, tuple(specs))
+    except ConfigError:
+        recorder.close()
+        raise
+    return LiveRecording(recorder, ledger, source, specs)
 
 
 def recorded_streams(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,9 +18,10 @@ from apps.recorded_session import foreign_markers, recorded_session, replayed
 from apps.recording import BoundRecording, bind_recording
 from bci_stream.engine.pipeline import Outcome, Pipeline
 from bci_stream.engine.session import replay
-from bci_stream.errors import ConfigError
+from bci_stream.errors import ConfigError, LedgerError
 from bci_stream.messages import Event, Prediction, Window
 from bci_stream.sinks.jsonl import prediction_record, window_record
+from bci_stream.sinks.whole_file import check_free
 from bci_stream.sources.recordings import Recording, open_recording
 from bci_stream.sources.xdf import XdfSource
 
@@ -43,15 +45,18 @@ class ReplayOptions:
     reanchor: bool
     windows: bool
     as_json: bool
+    ledger: Path | None = None
 
 
 def run(options: ReplayOptions, on_outcome: Callable[[Outcome], None] | None = None) -> None:
     """Replay and print; raises BciStreamError for what cannot be replayed."""
     speed = speed_of(options.speed)
+    if options.ledger is not None:
+        check_free(options.ledger, "ledger")
     bundle = load_model(options.model)
     with open_recording(options.file) as recording:
         bound = bind_recording(recording, options.streams, any_numeric=bundle is None)
-        prepared, differences = _prepared(options, bundle, recording, bound)
+        prepared, differences = fitted(options, bundle, recording, bound)
         markers = foreign_markers(recording, bound.markers)
         source = XdfSource(recording, bound.bindings, markers, reanchor=options.reanchor)
         for note in (
@@ -68,16 +73,37 @@ def run(options: ReplayOptions, on_outcome: Callable[[Outcome], None] | None = N
             if speed is None
             else source.events(options.t_from_s, options.t_to_s)
         )
-        for outcome in replay(events, replayed(pipeline), speed=speed):
-            report.take(outcome)
-            if on_outcome is not None:
-                on_outcome(outcome)
+        with _noted(options.ledger, prepared, tuple(bound.bindings)) as take_note:
+            for outcome in replay(events, replayed(pipeline), speed=speed):
+                take_note(outcome)
+                report.take(outcome)
+                if on_outcome is not None:
+                    on_outcome(outcome)
         report.end(pipeline)
         for warning in source.warnings:
             warn(warning)
 
 
-def _prepared(
+@contextmanager
+def _noted(
+    path: Path | None, prepared: Prepared, roles: tuple[str, ...]
+) -> Iterator[Callable[[Outcome], None]]:
+    """What takes each outcome for the ledger, if one is wanted."""
+    if path is None:
+        yield lambda outcome: None
+        return
+    from apps.live_ledger import LedgerRecorder
+
+    ledger = LedgerRecorder(path, prepared, roles)
+    try:
+        yield ledger.take
+    finally:
+        ledger.close()
+    if ledger.error is not None:
+        raise LedgerError(ledger.error)
+
+
+def fitted(
     options: ReplayOptions, bundle: Bundle | None, recording: Recording, bound: BoundRecording
 ) -> tuple[Prepared, list[str]]:
     """Fitted by the user's settings, then by those of the recorded session; and what differs from it."""

@@ -10,6 +10,7 @@
     │   ├── StreamFormatError      its header or samples cannot be used
     │   └── StreamLostError        it went away and did not come back
     ├── RecordingError             an XDF file that cannot be read
+    ├── LedgerError                a session's ledger that is missing, damaged or of another version
     ├── CorpusError                training data that are not what they should be; names the file
     ├── ResultError                a result directory or checkpoint that cannot be read, or that differs
     └── BundleError                a model bundle that cannot be used
@@ -48,6 +49,10 @@ class StreamLostError(StreamError):
 
 class RecordingError(BciStreamError):
     """A recording cannot be read at all."""
+
+
+class LedgerError(BciStreamError):
+    """A session's ledger is missing, damaged or of another version."""
 
 
 class CorpusError(BciStreamError):

@@ -32,8 +32,10 @@ _RESERVED: Final = frozenset(
     ("con", "prn", "aux", "nul", *(f"{d}{i}" for d in ("com", "lpt") for i in range(10)))
 )
 _FILE: Final = "profile.json"
+NORMAL_FILE: Final = "normal.npz"  #: beside a report: what a live session is compared with
 _FOLDER_MODE, _FILE_MODE = 0o700, 0o600
 MAX_ARCHIVE_BYTES: Final = 2 * 2**30
+MAX_PROFILE_BYTES: Final = 2**20
 _MEMBER: Final = re.compile(
     r"(profile\.json|models/\d{4}\.bci|reports/\d{4}/[A-Za-z0-9_.-]+|recordings/[A-Za-z0-9_-]+\.xdf)"
 )
@@ -136,6 +138,8 @@ class ProfileStore:
         """
         path = self.path(name) / _FILE
         try:
+            if path.stat().st_size > MAX_PROFILE_BYTES:
+                raise ProfileError(f"{path} is damaged: it has over {MAX_PROFILE_BYTES} bytes")
             return Profile.model_validate_json(path.read_bytes())
         except FileNotFoundError as error:
             known = ", ".join(self.names()) or "none yet"
@@ -198,6 +202,21 @@ class ProfileStore:
             raise ProfileError(f"{path} is gone: activate another model of {name}, or calibrate again")
         return path
 
+    def normal(self, name: str) -> tuple[bytes, str, int] | None:
+        """What is normal for a person, as :mod:`calibration.drift` wrote it; which model answers; its number.
+
+        The model is "calibrated" or "base". None where no calibration says.
+        """
+        profile = self.load(name)
+        number = profile.active or max((model.number for model in profile.models), default=0)
+        path = self.report_path(name, number) / NORMAL_FILE
+        if not number or not path.is_file():
+            return None
+        try:
+            return path.read_bytes(), "base" if profile.active is None else "calibrated", number
+        except OSError as error:
+            raise ProfileError(f"{path} cannot be read ({error.strerror or error})") from error
+
     def activate(self, name: str, number: int | None) -> Profile:
         """Use that model from now on; None: the base."""
         profile = self.load(name)
@@ -249,17 +268,19 @@ class ProfileStore:
         try:
             with zipfile.ZipFile(path) as archive:
                 return self._unpack(archive, path, name)
-        except (OSError, zipfile.BadZipFile) as error:
-            raise ProfileError(f"{path} is no exported profile ({error})") from error
+        except (OSError, ValueError, RuntimeError, zipfile.BadZipFile) as error:
+            raise ProfileError(f"{path} is no exported profile ({str(error)[:200]})") from error
 
     def _unpack(self, archive: zipfile.ZipFile, path: Path, name: str | None) -> Profile:
         infos = archive.infolist()
-        odd = [info.filename for info in infos if _MEMBER.fullmatch(info.filename) is None]
+        odd = [info.filename for info in infos if not _is_exported(info)]
         if odd or sum(info.file_size for info in infos) > MAX_ARCHIVE_BYTES:
-            raise ProfileError(f"{path} is no exported profile: it holds {odd[0] if odd else 'too much'}")
+            raise ProfileError(
+                f"{path} is no exported profile: it holds {odd[0][:80] if odd else 'too much'}"
+            )
         try:
             found = Profile.model_validate_json(archive.read(_FILE))
-        except (KeyError, ValidationError) as error:
+        except (KeyError, ValidationError, RuntimeError) as error:
             raise ProfileError(f"{path} is no exported profile: {_FILE} is missing or damaged") from error
         profile = found.model_copy(update={"name": check_name(name or found.name)})
         if profile.name in self.names():
@@ -292,6 +313,13 @@ class ProfileStore:
             shutil.rmtree(target, ignore_errors=True) if target.is_dir() else target.unlink(missing_ok=True)
         left = tuple(path for path in (*removed, *targets) if path.exists())
         return Forgotten(removed, left)
+
+
+def _is_exported(info: zipfile.ZipInfo) -> bool:
+    """Of a name that an export has, and stored: then no small file becomes a large one."""
+    small = info.filename != _FILE or info.file_size <= MAX_PROFILE_BYTES
+    stored = info.compress_type == zipfile.ZIP_STORED and info.compress_size == info.file_size
+    return _MEMBER.fullmatch(info.filename) is not None and stored and small
 
 
 def _members(folder: Path) -> list[str]:

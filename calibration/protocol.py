@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
 import numpy as np
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from bci_stream.devices.document import plain_data
+from bci_stream.errors import ConfigError
 from bci_stream.messages import AUDIO
 from calibration.errors import CalibrationError
 
@@ -201,12 +202,9 @@ def _read(path: Path) -> str:
 
 def _mapping(text: str, name: str) -> dict[str, Any]:
     try:
-        for token in yaml.scan(text, yaml.SafeLoader):
-            if isinstance(token, yaml.AliasToken | yaml.AnchorToken | yaml.TagToken):
-                raise CalibrationError(f"{name}: YAML anchors, aliases and tags are not read; write it out")
-        found = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise CalibrationError(f"{name} is not readable YAML ({' '.join(str(error).split())})") from error
+        found = plain_data(text, name)
+    except ConfigError as error:
+        raise CalibrationError(str(error)) from error
     if not isinstance(found, dict):
         raise CalibrationError(f"{name} holds no settings: a YAML mapping is expected")
     return found

@@ -13,6 +13,7 @@ from bci_stream.training.prepare import Preparer
 from bci_stream.training.sessions import Session
 from bci_stream.training.trials import Trial
 from bci_stream.training.xdf_cut import TrialMarks, header, trials_of
+from calibration.drift import TrialFeatures, trial_features
 from calibration.errors import CalibrationError
 
 MARKERS_NAME = "bci-stream-calibration"  #: of our marker stream, on the network and in a recording
@@ -20,11 +21,20 @@ MARKERS_NAME = "bci-stream-calibration"  #: of our marker stream, on the network
 
 @dataclass(frozen=True, slots=True)
 class PersonTrials:
-    """Sessions, one a trial, in the order of time; and what was left out, with the reason."""
+    """Sessions, one a trial, in the order of time; and what was left out, with the reason.
+
+    ``features``: of each, for the drift watch.
+    """
 
     sessions: tuple[Session, ...]
     left_out: tuple[str, ...]
     ch_names: tuple[str, ...]
+    features: tuple[TrialFeatures, ...] = ()
+
+    @property
+    def mean_s(self) -> float:
+        """How long a trial lasts, seconds."""
+        return sum(session.n_tokens for session in self.sessions) * TOKEN_S / max(1, len(self.sessions))
 
 
 def read_trials(recordings: Sequence[Path], person: str, contract: Contract) -> PersonTrials:
@@ -39,7 +49,8 @@ def read_trials(recordings: Sequence[Path], person: str, contract: Contract) -> 
     left_out: list[str] = []
     try:
         ch_names, trials = _cut(recordings, person, contract, left_out)
-        return PersonTrials(_sessions(trials, ch_names, contract, left_out), tuple(left_out), ch_names)
+        sessions, features = _sessions(trials, ch_names, contract, left_out)
+        return PersonTrials(sessions, tuple(left_out), ch_names, features)
     except (CorpusError, ConfigError, BundleMismatchError) as error:
         raise CalibrationError(str(error)) from error
 
@@ -70,17 +81,19 @@ def _cut(
 
 def _sessions(
     trials: Sequence[Trial], ch_names: tuple[str, ...], contract: Contract, left_out: list[str]
-) -> tuple[Session, ...]:
+) -> tuple[tuple[Session, ...], tuple[TrialFeatures, ...]]:
     preparer = Preparer(contract.model_copy(update={"hop_s": TOKEN_S}), ch_names)
-    sessions = []
+    sessions, features = [], []
     for trial in trials:
         if _seconds(trial) < contract.window_s * contract.min_coverage:
             left_out.append(
                 f"{trial.source}, trial {trial.number + 1} ({trial.label}): shorter than a window"
             )
             continue
-        sessions.append(preparer.session(trial))
-    return tuple(sessions)
+        hops = preparer.hops(trial)
+        sessions.append(preparer.session_of(trial, hops))
+        features.append(trial_features(hops, sessions[-1].label))
+    return tuple(sessions), tuple(features)
 
 
 def _seconds(trial: Trial) -> float:

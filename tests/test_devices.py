@@ -114,7 +114,7 @@ BAD = [
     ("version: 1\ndevices: {}\n---\nversion: 1\n", "more than one document"),
     ("- 1\n", "line 1: the file: "),
     ("just text\n", "the file: "),
-    ("version: 1\ndevices: " + "[" * 200 + "]" * 200, "levels: no file of devices"),
+    ("version: 1\ndevices: " + "[" * 200 + "]" * 200, "levels: no file of settings has that"),
     ("version: 1\ndevices: [" + "1," * 60_000 + "]", "50000 values"),
     ("x" * 1_000_001, "has 1000001 bytes"),
     ("version: 1\ndevices:\n  a: {label: '\x07'}\n", "not readable YAML"),

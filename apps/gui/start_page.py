@@ -9,6 +9,7 @@ from typing import Any
 from pyqtgraph.Qt import QtCore, QtWidgets
 
 from apps.choice import ModelChoice, StreamChoice
+from apps.gui.output_form import OutputForm
 from apps.gui.parts import beside, card, paragraph, stack, words_label
 from apps.gui.runs import demo_run, live_run
 from apps.gui.stream_form import StreamForm
@@ -35,11 +36,9 @@ class StartPage(QtWidgets.QWidget):
         self.form = form = StreamForm(window, self.finder)
         self.eeg, self.audio, self.bundle_check = form.eeg, form.audio, form.bundle_check
         form.use_finder()
-        self.publish = QtWidgets.QLineEdit(store.get("publish", ""))
-        self.publish.setPlaceholderText(tr("a name, to publish predictions over LSL"))
-        self.publish.setAccessibleName(tr("publish predictions as"))
         self.folder = QtWidgets.QLineEdit(store.get("folder", str(FOLDER)))
         self.folder.setAccessibleName(tr("folder of recordings"))
+        self.outputs = OutputForm(store.get, lambda: Path(self.folder.text()))
         self.subject = QtWidgets.QLineEdit(store.get("subject", "unknown"))
         self.subject.setAccessibleName(tr("subject"))
         self.record_voice = QtWidgets.QCheckBox(tr("Recordings hold the voice too"))
@@ -86,7 +85,7 @@ class StartPage(QtWidgets.QWidget):
             (tr("Voice"), stack(own.audio, own.audio_check)),
             (tr("Markers"), own.markers),
             (tr("Model"), stack(own.bundle, own.bundle_check, own.fit)),
-            (tr("Publish as"), self.publish),
+            (tr("Outputs"), self.outputs),
             (tr("Recordings"), beside(self.folder, QtWidgets.QLabel(tr("subject")), self.subject)),
             ("", self.record_voice),
         )
@@ -117,6 +116,7 @@ class StartPage(QtWidgets.QWidget):
         """Other colours."""
         self.theme = theme
         self.form.set_theme(theme)
+        self.outputs.set_theme(theme)
         self.status.setStyleSheet(f"color: {theme.warn}; font-weight: 600;")
 
     def add_bundle(self, path: Path) -> None:
@@ -169,10 +169,14 @@ class StartPage(QtWidgets.QWidget):
             self.window_.control.problem = tr("no stream is chosen: switch a device on, or try the demo")
             return
         options, model = self.window_.options, self.model_choice()
-        publish = self.publish.text().strip() or None
+        try:
+            outputs = self.outputs.choice()
+        except BciStreamError as error:
+            self.window_.control.problem = str(error)
+            return
         self.window_.control.begin(
             tr("connecting …"),
-            lambda: live_run(streams, model, options.scope, options.session_id, publish),
+            lambda: live_run(streams, model, options.scope, options.session_id, outputs),
         )
 
     def try_profile(self, guide: Guide) -> None:
@@ -208,7 +212,7 @@ class StartPage(QtWidgets.QWidget):
         return {
             "bundle": self.form.bundle.currentData() or "",
             "device": self.form.device.currentData() or "",
-            "publish": self.publish.text(),
+            **self.outputs.texts(),
             "folder": self.folder.text(),
             "subject": self.subject.text(),
             "record_voice": self.record_voice.isChecked(),

@@ -6,6 +6,8 @@ more nodes and depth than a file of settings has.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -54,22 +56,39 @@ def read_document(path: Path) -> Document:
 
 def parse_document(text: str, where: str) -> Document:
     """The same from text; ``where`` names it in errors."""
-    try:
+    with _in_one_line(where):
         _check_events(text, where)
         node = yaml.compose(text, Loader=_Loader)
         if node is None:
             raise ConfigError(f"{where} is empty: it begins with version: 1 and devices:")
         lines: dict[Place, int] = {}
         _walk(node, (), lines, where)
-        data = yaml.safe_load(text) if _Loader is yaml.SafeLoader else yaml.load(text, Loader=_Loader)
+        return Document(where, _load(text), lines)
+
+
+def plain_data(text: str, where: str) -> Any:
+    """What a YAML text holds, checked for size, depth, anchors and tags first. Raises ConfigError."""
+    with _in_one_line(where):
+        _check_events(text, where)
+        return _load(text)
+
+
+def _load(text: str) -> Any:
+    return yaml.safe_load(text) if _Loader is yaml.SafeLoader else yaml.load(text, Loader=_Loader)
+
+
+@contextmanager
+def _in_one_line(where: str) -> Iterator[None]:
+    try:
+        yield
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = mark.line + 1 if mark is not None else 1
-        raise ConfigError(f"{where} line {line}: not readable YAML ({error.problem or error})") from error
+        words = str(error.problem or error)[:200]
+        raise ConfigError(f"{where} line {line}: not readable YAML ({words})") from error
     except (yaml.YAMLError, ValueError) as error:
-        first = str(error).splitlines()[0]
+        first = str(error).splitlines()[0][:200]
         raise ConfigError(f"{where}: not readable YAML ({first})") from error
-    return Document(where, data, lines)
 
 
 def _check_events(text: str, where: str) -> None:
@@ -90,7 +109,7 @@ def _check_events(text: str, where: str) -> None:
         if depth > MAX_DEPTH or n_nodes > MAX_NODES or n_documents > 1:
             raise ConfigError(
                 f"{where} line {line}: more than one document, {MAX_NODES} values or {MAX_DEPTH} levels: "
-                "no file of devices"
+                "no file of settings has that"
             )
 
 

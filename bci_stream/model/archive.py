@@ -84,7 +84,8 @@ def read_sealed(path: Path) -> bytes:
         raise BundleCorruptError(
             f"{path} is not a bundle: a .bci file is a zip, and this does not begin as one"
         )
-    if sha256_hex(data[:-_SEAL_LENGTH]).encode() != data[-_SEAL_LENGTH:]:
+    sealed = memoryview(data)[:-_SEAL_LENGTH]  # no copy: a bundle may be large
+    if hashlib.sha256(sealed).hexdigest().encode() != data[-_SEAL_LENGTH:]:
         raise BundleCorruptError(
             f"bundle {path} is altered or truncated (seal does not match); copy it again"
         )

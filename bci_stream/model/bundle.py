@@ -46,7 +46,11 @@ Program = Any  #: a frozen torch.jit.ScriptModule; torch does not type its metho
 
 @dataclass(frozen=True)
 class Bundle:
-    """A verified model. ``rebuilt``: the program was made here from the weights, not taken from the file."""
+    """A verified model.
+
+    ``rebuilt``: the program was made here from the weights, not taken from the file. ``made_here``: the file
+    is known by its hash.
+    """
 
     contract: Contract
     network: FusionNetwork
@@ -54,6 +58,7 @@ class Bundle:
     sha256: str
     path: Path
     rebuilt: bool
+    made_here: bool = False
 
 
 class Check(NamedTuple):
@@ -161,10 +166,10 @@ def load_bundle(path: str | Path, *, trust: bool = False) -> Bundle:
     contract = read_contract(parts[CONTRACT], path)
     network = _read_weights(parts[WEIGHTS], contract, path)
     sha256 = sha256_hex(data)
-    here = is_trusted(sha256) and contract.versions.get("torch") == version("torch")
-    run_shipped = trust or here
+    made_here = is_trusted(sha256)
+    run_shipped = trust or (made_here and contract.versions.get("torch") == version("torch"))
     program = _load_program(parts[PROGRAM], path) if run_shipped else make_program(network)
-    return Bundle(contract, network, program, sha256, path, rebuilt=not run_shipped)
+    return Bundle(contract, network, program, sha256, path, rebuilt=not run_shipped, made_here=made_here)
 
 
 def read_contract(data: bytes, path: Path) -> Contract:
@@ -180,7 +185,7 @@ def read_contract(data: bytes, path: Path) -> Contract:
         first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(str(step) for step in first["loc"]) or "contract"
         raise BundleCorruptError(
-            f"bundle {path}: {where} in {CONTRACT}: {first['msg']}; export it again"
+            f"bundle {path}: {where[:80]} in {CONTRACT}: {first['msg'][:200]}; export it again"
         ) from error
 
 

@@ -84,8 +84,8 @@ class Architecture(_Part):
     eeg_front: Literal["learned", "bandpower"] = "learned"
     n_filters: Annotated[int, Field(ge=1, le=512)] = 96
     n_taps: Annotated[int, Field(ge=3, le=1023)] = 63
-    width: Annotated[int, Field(ge=32, le=512, multiple_of=32)] = 128
-    hidden: Annotated[int, Field(ge=8, le=2048)] = 256
+    width: Annotated[int, Field(ge=32, le=256, multiple_of=32)] = 128
+    hidden: Annotated[int, Field(ge=8, le=1024)] = 256
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.2
     audio_dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
 

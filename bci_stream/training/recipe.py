@@ -22,6 +22,7 @@ from bci_stream.training.augment import Augmentation
 from bci_stream.training.batches import DrawSettings
 from bci_stream.training.fit import FitSettings
 
+MAX_BYTES: Final = 2**20
 N_TAPS: Final = {"learned": 63, "bandpower": 125}  # half a second; a whole one, to part delta from theta
 
 
@@ -111,9 +112,10 @@ def recipe_from_dict(found: dict[str, Any]) -> Recipe:
         draw["augmentation"] = Augmentation(**draw["augmentation"])
         fit = FitSettings(**{**found["fit"], "draw": DrawSettings(**draw)})
         return Recipe(**{**found, "modalities": tuple(found["modalities"]), "fit": fit})
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
+        reason = " ".join(str(error).split())[:200]
         raise ConfigError(
-            f"the recipe cannot be read ({error}); it was made by another version, or is none"
+            f"the recipe cannot be read ({reason}); it was made by another version, or is none"
         ) from error
 
 
@@ -124,10 +126,12 @@ def read_recipe(path: Path) -> Recipe:
         ConfigError: it cannot be read, or is no recipe.
     """
     try:
+        if path.stat().st_size > MAX_BYTES:
+            raise ConfigError(f"--recipe {path} has over {MAX_BYTES} bytes; give the recipe.json of a sweep")
         found = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigError(f"--recipe {path} cannot be read ({error.strerror})") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ConfigError(f"--recipe {path} is not JSON; give the recipe.json of a sweep") from error
     if not isinstance(found, dict):
         raise ConfigError(f"--recipe {path} holds no recipe; give the recipe.json of a sweep")

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bci_stream.devices import load_catalogue
 from bci_stream.errors import BciStreamError, ConfigError, CorpusError
@@ -25,7 +26,7 @@ from bci_stream.sources.binding import (
 from bci_stream.sources.recordings import Recording, open_recording
 from bci_stream.sources.xdf import XdfSource
 from bci_stream.timeline.clock import STEP_S, ClockTrack
-from bci_stream.timeline.stamps import Dejitter
+from bci_stream.timeline.stamps import Dejittered
 from bci_stream.training.trials import Trial
 
 _GAP_PERIODS: Final = 1.5
@@ -173,8 +174,8 @@ class _Lane:
     """One stream of a recording on its way to the local clock, all of it kept."""
 
     def __init__(self, binding: Binding) -> None:
-        self._clock = ClockTrack(max(STEP_S, 5.0 / binding.sfreq))
-        self._dejitter = Dejitter(binding.sfreq)
+        self._clock = ClockTrack(max(STEP_S, 5.0 / binding.sfreq), keep_bad=True)
+        self._dejitter = Dejittered(binding.sfreq)
         self._times: list[TimeArray] = []
         self._rows: list[FloatArray] = []
         self.sfreq = binding.sfreq
@@ -189,14 +190,18 @@ class _Lane:
     def end(self) -> tuple[TimeArray, FloatArray]:
         """(n,) local times (s), rising, and (n, C) samples."""
         self._place(self._clock.flush())
+        if (left := self._dejitter.finish()) is not None:
+            self._keep(*left)
         return np.concatenate([np.empty(0), *self._times]), np.concatenate(self._rows)
 
     def _place(self, pieces: Sequence[tuple[TimeArray, FloatArray]]) -> None:
         for local, rows in pieces:
-            times, kinds = self._dejitter.step(local)
-            kept = kinds >= 0
-            self._times.append(times[kept])
-            self._rows.append(rows[kept])
+            self._keep(*self._dejitter.step(local, rows))
+
+    def _keep(self, times: TimeArray, kinds: NDArray[np.int8], rows: FloatArray) -> None:
+        kept = kinds >= 0
+        self._times.append(times[kept])
+        self._rows.append(rows[kept])
 
 
 def trials_of(

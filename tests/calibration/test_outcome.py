@@ -11,6 +11,8 @@ from simulated_calibration import BRIEF, BUNDLE, record
 
 from bci_stream.model.bundle import load_bundle
 from calibration.errors import CalibrationError, ProfileError
+from calibration.finetune import FinetuneSettings
+from calibration.ladder import rungs_up_to
 from calibration.outcome import calibrate_person, weights_sha256
 from calibration.profile import ProfileStore
 from calibration.resume import markers_of
@@ -56,6 +58,24 @@ def test_a_second_calibration_is_a_second_model(recording, base, tmp_path):
     assert len(store.load("anna").models) == 2
 
 
+def test_a_later_recording_tests_what_the_first_calibrated(recording, base, tmp_path):
+    later = record(tmp_path / "later.xdf", duration_s=40.0)
+    store = ProfileStore(tmp_path / "p")
+    outcome = calibrate_person(
+        store,
+        "anna",
+        base,
+        [recording],
+        created=WHEN,
+        later=[later],
+        settings=FinetuneSettings(BRIEF.rungs[:2]),
+    )
+    report = json.loads((outcome.report / "report.json").read_text())
+    assert outcome.model.n_test == len(read_trials([later], "anna", base.contract).sessions)
+    assert len(report["known"]) == len(read_trials([recording], "anna", base.contract).sessions)
+    assert "of the later ones test" in report["protocol"]
+
+
 def test_another_montage_is_refused_by_name(recording, base, tmp_path):
     store = ProfileStore(tmp_path)
     store.create("anna", WHEN, "", ("Cz", "Pz"))
@@ -78,15 +98,16 @@ def run(*words, folder):
     )
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(900)
-def test_the_command_and_the_api_give_the_same_profile(recording, base, tmp_path):
-    done = run(
-        "calibrate", "anna", "--recording", recording, "--profiles", tmp_path / "p", "--json", folder=tmp_path
-    )
+@pytest.mark.parametrize(
+    "rung", ["head", pytest.param("everything", marks=[pytest.mark.slow, pytest.mark.timeout(900)])]
+)
+def test_the_command_and_the_api_give_the_same_profile(rung, recording, base, tmp_path):
+    words = ("calibrate", "anna", "--from", recording, "--up-to", rung)
+    done = run(*words, "--profiles", tmp_path / "p", "--json", folder=tmp_path)
     assert done.returncode == 0, done.stderr
     store = ProfileStore(tmp_path / "q")
-    outcome = calibrate_person(store, "anna", base, [recording], created=WHEN)
+    settings = FinetuneSettings(rungs_up_to(rung))
+    outcome = calibrate_person(store, "anna", base, [recording], created=WHEN, settings=settings)
     theirs = load_bundle(tmp_path / "p" / "anna" / "models" / "0001.bci")
     assert weights_sha256(theirs.network) == outcome.model.weights_sha256
     said = json.loads(done.stdout)
@@ -117,6 +138,8 @@ def test_profiles_on_the_command_line(tmp_path, recording, base):
         (("calibrate", "anna", "--protocol", "dance"), "no protocol dance"),
         (("calibrate", "anna", "--recording", "absent.xdf"), "absent.xdf"),
         (("calibrate", "anna"), "agree"),
+        (("calibrate", "anna", "--test", "later.xdf"), "--from"),
+        (("calibrate", "anna", "--from", "absent.xdf", "--up-to", "roof"), "no rung roof"),
         (("profile", "show", "nobody"), "no profile nobody"),
     ],
 )

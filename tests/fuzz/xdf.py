@@ -37,9 +37,14 @@ _NAMES = ("Fz", "Cz", "Pz")
 
 
 class Reader:
-    """A child that reads files; a new one when it dies, hangs or has read enough."""
+    """A child that reads files; a new one when it dies, hangs or has read enough.
 
-    def __init__(self) -> None:
+    ``module``: what it runs, with ``arguments``. ``n_files``: how many one reads.
+    """
+
+    def __init__(self, module: str = "tests.fuzz.reader", *arguments: str, n_files: int = _PER_CHILD) -> None:
+        self._n_files = n_files
+        self._command = [sys.executable, "-W", "error", "-m", module, *arguments]
         self._process: subprocess.Popen[str] | None = None
         self._n_left = 0
 
@@ -48,8 +53,8 @@ class Reader:
         self.read(path)
         self.close()
 
-    def read(self, path: Path) -> dict[str, Any]:
-        """How reading went; ``died`` where the child did not live to tell."""
+    def read(self, path: Path | str) -> dict[str, Any]:
+        """How a file, or what else a line asks for, fared; ``died``: the child did not live to tell."""
         if self._process is None or self._n_left == 0:
             self.close()
             self._start()
@@ -78,13 +83,13 @@ class Reader:
 
     def _start(self) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-W", "error", "-m", "tests.fuzz.reader"],
+            self._command,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
             cwd=ROOT,
         )
-        self._n_left = _PER_CHILD
+        self._n_left = self._n_files
         ready = self._answer(HANG_S)
         assert ready is not None, "the reader did not start"
 

@@ -54,7 +54,7 @@ def test_longer_hops():
         ({"eeg": EEG, "lineage": "../etc"}, "should match pattern"),
         ({"eeg": EEG, "sfrequ": 1}, "Extra inputs are not permitted"),
         ({"eeg": EEG, "format_version": 1}, "Input should be 2"),
-        ({"eeg": EEG, "architecture": {"width": 4096}}, "less than or equal to 512"),
+        ({"eeg": EEG, "architecture": {"width": 4096}}, "less than or equal to 256"),
     ],
 )
 def test_nonsense_is_refused_by_name(fields, complaint):
