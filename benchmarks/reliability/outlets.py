@@ -105,6 +105,7 @@ class Case:
     """How one case went; ``wrongs``: what was promised and is not so."""
 
     kind: str
+    n_false: int = 0  # windows that held a sample of somebody else
     stale_s: float = float("nan")
     live_s: float = float("nan")
     wrongs: list[str] = field(default_factory=list)
@@ -189,6 +190,7 @@ def _play(
         case.live_s = next(at for end, at in seen.full_s if end > began_s) - began_s
     n_across = sum(a < began_s - 0.05 and b > killed_s + 0.05 for a, b in seen.across)
     case.wrongs += [f"{n_across} windows across the gap were whole"] if n_across else []
+    case.n_false = seen.n_false
     case.wrongs += [f"{seen.n_false} windows hold samples of somebody else"] if seen.n_false else []
 
 
