@@ -27,7 +27,7 @@ demo-gui: setup
 	$(BIN)/bci-stream gui --demo
 
 test: setup
-	$(BIN)/pytest
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --maxprocesses 4 --dist loadgroup
 
 test-slow: setup
 	$(BIN)/pytest -m slow

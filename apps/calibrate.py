@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import json
 import sys
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,15 +17,18 @@ from rich.panel import Panel
 from rich.progress_bar import ProgressBar
 from rich.text import Text
 
-from apps.choice import DEMO_BUNDLE, StreamChoice
+from apps.calibration_run import CONSENT, close_calibration, fit_person, now_iso, open_calibration
+from apps.choice import StreamChoice
 from apps.console import err, say, warn, write_line
-from apps.live import configure, open_source, stop_on_signal
+from apps.keyboard import Keyboard
+from apps.live import configure, stop_on_signal
 from bci_stream.errors import ConfigError, StreamError
-from bci_stream.messages import AUDIO, EEG
 from calibration.errors import CalibrationError
+from calibration.keys import Keys
 from calibration.profile import ProfileStore, check_name
 from calibration.protocol import Plan, Protocol, load_protocol, load_texts, plan_session, said
-from calibration.session import Abort, Begin, Continue, Pause, Phase, Rated, Repeat, Show, State, resumed
+from calibration.resume import earlier
+from calibration.session import Abort, Begin, Phase, Show, State
 
 if TYPE_CHECKING:
     from calibration.live import LiveCalibration
@@ -35,17 +36,15 @@ if TYPE_CHECKING:
 
 _TICK_S = 0.02
 _REDRAW_S = 0.1
-CONSENT = (
-    "Your EEG and voice are recorded on this computer only, below {folder}. Nothing is sent anywhere.",
-    "They are used to fit a model to you. bci-stream profile forget {name} removes all of it.",
-    "It guesses a mood that was asked for, it does not know what you feel. It must not be used to judge "
-    "people at work or in school.",
-)
+_TOP = "everything"  # of the ladder
 
 
 @dataclass(frozen=True, slots=True)
 class CalibrateOptions:
-    """The command's options; ``recordings``: calibrate from these instead of recording."""
+    """The command's options; ``recordings``: calibrate from these instead of recording; ``later``: test;
+    ``up_to``: the highest rung of the ladder. ``go_on``: with all earlier recordings of the profile.
+    ``refit``: with those alone, recording nothing.
+    """
 
     name: str
     protocol: str = "conversation"
@@ -53,6 +52,10 @@ class CalibrateOptions:
     seed: int = 0
     bundle: Path | None = None
     recordings: tuple[Path, ...] = ()
+    later: tuple[Path, ...] = ()
+    up_to: str = _TOP
+    go_on: bool = False
+    refit: bool = False
     streams: StreamChoice = field(default_factory=StreamChoice)
     wait_s: float = 5.0
     yes: bool = False
@@ -66,25 +69,45 @@ class CalibrateOptions:
 def run(options: CalibrateOptions) -> None:
     """Record if asked to, fit, report, keep; raises BciStreamError for what cannot go on."""
     check_name(options.name)
+    if options.later and not options.recordings:
+        raise ConfigError("--test goes with --from: what is recorded now is tested on its own last trials")
+    _check_rung(options.up_to)
     store = ProfileStore(options.profiles)
     recordings = list(options.recordings)
-    if not recordings:
+    earlier = _earlier(options, store)
+    if not recordings and not options.refit:
         recordings = _record(options, store)
+    recordings = [*(path for path in earlier if path not in recordings), *recordings]
     if options.record_only:
         say(f"recorded: {', '.join(map(str, recordings))}")
         return
     _report(_fit(options, store, recordings), store, options.as_json)
 
 
+def _earlier(options: CalibrateOptions, store: ProfileStore) -> list[Path]:
+    """The recordings of the profile so far, oldest first, where they are asked for."""
+    if not (options.go_on or options.refit):
+        return []
+    store.load(options.name)
+    found = store.recordings(options.name)
+    if options.refit and not found and not options.recordings:
+        raise CalibrationError(f"{options.name} has no recording to fit to: leave --refit out to record one")
+    return found
+
+
+def _check_rung(name: str) -> None:
+    """Before anybody is recorded; loading the ladder takes a moment, so only where something was asked."""
+    if name != _TOP:
+        from calibration.ladder import rungs_up_to
+
+        rungs_up_to(name)
+
+
 def _fit(options: CalibrateOptions, store: ProfileStore, recordings: list[Path]) -> Outcome:
-    import torch
+    from calibration.finetune import FinetuneSettings
+    from calibration.ladder import rungs_up_to
 
-    from bci_stream.model.bundle import load_bundle
-    from calibration.outcome import calibrate_person
-
-    torch.set_num_threads(1)  # equal bits, whatever the computer; and the trials are small
-    base = load_bundle(options.bundle or DEMO_BUNDLE)
-    created = datetime.now(UTC).isoformat(timespec="seconds")
+    settings = FinetuneSettings(rungs_up_to(options.up_to))
     last = [""]
     with err.status("fitting …") if err.is_terminal else _plain() as status:
 
@@ -95,7 +118,15 @@ def _fit(options: CalibrateOptions, store: ProfileStore, recordings: list[Path])
                 say(f"{what} ({share:.0%})")
             last[0] = what
 
-        return calibrate_person(store, options.name, base, recordings, created=created, report=told)
+        return fit_person(
+            store,
+            options.name,
+            options.bundle,
+            recordings,
+            later=options.later,
+            settings=settings,
+            report=told,
+        )
 
 
 @contextmanager
@@ -111,8 +142,9 @@ def _report(outcome: Outcome, store: ProfileStore, as_json: bool) -> None:
         warn(f"left out: {line}")
     v = outcome.calibrated.verdict
     say(
-        f"base {v.base_accuracy:.0%}, calibrated {v.accuracy:.0%} of {v.n_test} later trials; "
-        f"chance {v.chance[0]:.0%}"
+        f"base {v.base_accuracy:.0%}, calibrated {v.accuracy:.0%} of {v.n_test} later trials, "
+        f"{100 * v.gain:+.0f} points [{100 * v.gain_ci.low:+.0f}, {100 * v.gain_ci.high:+.0f}], "
+        f"p = {v.p:.3f}; chance {v.chance[0]:.0%}"
     )
     say(model.words)
     say(f"report: {outcome.report / 'report.html'}")
@@ -120,7 +152,9 @@ def _report(outcome: Outcome, store: ProfileStore, as_json: bool) -> None:
         say(f"active: bci-stream live --profile {name}")
     else:
         keep = f"bci-stream profile activate {name} {model.number}"
-        say(f"the base model stays active; to use the calibrated one all the same: {keep}")
+        before = outcome.profile.active
+        stays = "the base model" if before is None else f"model {before}"
+        say(f"{stays} stays active; to use the new one all the same: {keep}")
 
 
 # -- recording a session ----------------------------------------------------------------------------------
@@ -132,32 +166,14 @@ def _record(options: CalibrateOptions, store: ProfileStore) -> list[Path]:
     plan = plan_session(protocol, options.seed)
     _consent(options, store)
     configure(options.scope, options.session_id)
-    created = datetime.now(UTC).isoformat(timespec="seconds")
-    store.create(options.name, created)
-    earlier, state = _unfinished(store, options.name, plan)
-    path = store.path(options.name) / "recordings" / f"{options.name}-{_stamp()}.xdf"
-    source, bindings = open_source(_wanted(options.streams, protocol), options.wait_s)
+    store.create(options.name, now_iso())
+    before, state = _unfinished(store, options.name, plan)
+    running = open_calibration(store, options.name, plan, options.streams, options.wait_s, state)
     try:
-        import pylsl
-
-        from calibration.live import LiveCalibration
-
-        running = LiveCalibration(plan, source, bindings, path, pylsl.local_clock, state=state)
-        try:
-            _guide(running, protocol, texts)
-        finally:
-            running.close()
+        _guide(running, protocol, texts)
     finally:
-        source.close()
-    return [*earlier, path]
-
-
-def _stamp() -> str:
-    return datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
-
-
-def _wanted(choice: StreamChoice, protocol: Protocol) -> StreamChoice:
-    return replace(choice, want_eeg=EEG in protocol.modalities, want_audio=AUDIO in protocol.modalities)
+        path = close_calibration(running)
+    return [*before, path] if path is not None else before
 
 
 def _consent(options: CalibrateOptions, store: ProfileStore) -> None:
@@ -173,94 +189,45 @@ def _consent(options: CalibrateOptions, store: ProfileStore) -> None:
 
 
 def _unfinished(store: ProfileStore, name: str, plan: Plan) -> tuple[list[Path], State | None]:
-    """The recording of a session of this very plan that was interrupted, and where it left off."""
-    from bci_stream.sinks.xdf_recovery import finish_all
-    from calibration.resume import markers_of, same_plan
-
-    finish_all(store.path(name) / "recordings")
-    found = [path for path in store.recordings(name) if same_plan(path, plan)]
-    state = resumed(plan, [label for path in found for label in markers_of(path)])
-    if not found or state.phase is Phase.DONE or not state.done:
+    """The recordings of a session of this very plan that was interrupted, and where it left off."""
+    found = earlier(store, name, plan)
+    if found.ended or not found.state.done or found.state.phase is Phase.DONE:
         return [], None
-    say(f"an interrupted session goes on: {len(state.done)} trials are done, {len(state.queue)} to go")
-    return found, state
+    say(
+        f"an interrupted session goes on: {len(found.state.done)} trials are done, "
+        f"{len(found.state.queue)} to go"
+    )
+    return list(found.recordings), found.state
 
 
 def _guide(running: LiveCalibration, protocol: Protocol, texts: dict[str, str]) -> None:
-    """Show what the session says until it is over; keys: p pause, c continue, r repeat, q end, 1-9 rate."""
+    """Show what the session says until it is over; keys: space go on, p pause, r repeat, q end, 1-9 rate."""
     say(said(texts, protocol.instruction))
-    say("keys: space begin and go on, p pause, r repeat this trial, q end")
-    with stop_on_signal() as stop, _Keys() as keys, _Screen(texts) as screen:
+    say("keys: space begin and go on, p pause, r repeat this trial, q end; after a trial 1-9 rate")
+    keys = Keys()
+    with stop_on_signal() as stop, Keyboard() as keyboard, _Screen(texts) as screen:
         running.start()
-        if not keys.there:
+        if not keyboard.there:
             running.do(Begin())
         next_s = 0.0
         while not running.state.over and running.error is None and running.running:
             if stop.wait(_TICK_S):
                 running.do(Abort())
                 break
-            for key in keys.read():
-                _pressed(running, key)
+            for key in keyboard.read():
+                if (asked := keys.pressed(key, running.state)) is not None:
+                    running.do(asked)
             running.tick()
             if time.monotonic() >= next_s:
                 next_s = time.monotonic() + _REDRAW_S
                 screen.draw(running)
+                running.painted()
     if running.error is not None:
         raise StreamError(f"the calibration stopped: {running.error}; what was recorded is kept")
     if running.state.phase is Phase.ABORTED:
         raise CalibrationError(
             f"ended early: {len(running.state.done)} trials are kept; the same command goes on with the rest"
         )
-
-
-def _pressed(running: LiveCalibration, key: str) -> None:
-    if key == " ":
-        running.do(Begin() if running.state.phase is Phase.READY else Continue())
-    elif key == "p":
-        running.do(Pause())
-    elif key == "r":
-        running.do(Repeat())
-    elif key == "q":
-        running.do(Abort())
-    elif key.isdigit() and running.state.phase is Phase.RATE:
-        running.do(Rated(int(key), 5))
-
-
-class _Keys:
-    """Single keys of a terminal, read in a thread of its own; nothing where there is none."""
-
-    def __init__(self) -> None:
-        self.there = sys.stdin.isatty()
-        self._found: list[str] = []
-        self._restore: Callable[[], None] = lambda: None
-
-    def __enter__(self) -> _Keys:
-        if self.there:
-            self._raw()
-            threading.Thread(target=self._read, name="keys", daemon=True).start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._restore()
-
-    def read(self) -> list[str]:
-        """What was pressed since the last call."""
-        found, self._found = self._found, []
-        return found
-
-    def _raw(self) -> None:
-        try:
-            import termios
-            import tty
-        except ImportError:  # Windows reads whole lines
-            return
-        before = termios.tcgetattr(sys.stdin)
-        tty.setcbreak(sys.stdin)
-        self._restore = lambda: termios.tcsetattr(sys.stdin, termios.TCSADRAIN, before)
-
-    def _read(self) -> None:
-        while key := sys.stdin.read(1):
-            self._found.append(key)
 
 
 class _Screen:

@@ -27,6 +27,7 @@ from apps.cli_devices import Device
 from apps.cli_training import register
 from apps.console import fail
 from bci_stream.errors import BciStreamError
+from bci_stream.model.allocator import keep_freed_memory
 
 app = typer.Typer(
     name="bci-stream",
@@ -113,6 +114,7 @@ def _root(
     debug: Annotated[bool, typer.Option("--debug", help="show a traceback with an error")] = False,
 ) -> None:
     """Options that come before the command; ``--debug`` is read by :func:`main`."""
+    keep_freed_memory()
 
 
 @app.command()
@@ -275,6 +277,7 @@ def live(
             device=device_choice(brainflow, serial_port, brainflow_file, brainflow_param or (), fieldtrip),
             outputs=OutputChoice(publish, osc, ws, tuple(ws_origin or ()), csv, jsonl, windows=windows),
             recording=RecordingChoice(record, record_audio, subject, session, task, run),
+            person=profile,
         )
     )
 

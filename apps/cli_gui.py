@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from apps.cli_calibrate import Profiles
 from bci_stream.errors import ConfigError
 
 
@@ -18,6 +19,14 @@ def register(app: typer.Typer) -> None:
 def gui(
     demo: Annotated[bool, typer.Option("--demo", help="begin with a simulated person")] = False,
     replay: Annotated[Path | None, typer.Option("--replay", help="begin with a recording, .xdf")] = None,
+    calibrate: Annotated[
+        bool, typer.Option("--calibrate", help="begin with the pages that calibrate to a person")
+    ] = False,
+    person: Annotated[str | None, typer.Option("--person", help="with --calibrate: whose profile")] = None,
+    protocol: Annotated[
+        str, typer.Option("--protocol", help="with --calibrate: a name, or a .yaml of your own")
+    ] = "conversation",
+    profiles: Profiles = None,
     bundle: Annotated[
         Path | None, typer.Option("--bundle", help="model bundle (.bci); the demo bundle if absent")
     ] = None,
@@ -39,13 +48,23 @@ def gui(
     from apps.choice import ModelChoice
     from apps.gui import app as command
     from apps.gui.options import GuiOptions
+    from apps.gui.viewmodels.calibration import GuideOptions
 
     if theme not in (None, "dark", "light"):
         raise ConfigError(f"--theme {theme!r} is unknown: use dark or light")
+    if calibrate:
+        from calibration.profile import check_name
+        from calibration.protocol import load_protocol
+
+        load_protocol(protocol)
+        if person:
+            check_name(person)
     command.run(
         GuiOptions(
             demo=demo,
             replay=replay,
+            calibrate=calibrate,
+            calibration=GuideOptions(name=person or "", protocol=protocol, profiles=profiles),
             screenshot=screenshot,
             seconds=seconds,
             theme=theme,

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import queue
 import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
@@ -19,21 +20,26 @@ from apps.console import err, out, say, warn, write_line
 from apps.eeg_device import DeviceChoice, open_device
 from apps.listening import listening_words
 from apps.outputs import OutputChoice, Outputs
+from apps.supervised import supervisor_of
 from bci_stream.engine.pipeline import Outcome, Pipeline
 from bci_stream.engine.session import LiveSource, Session, Snapshot
 from bci_stream.engine.warm import warm_up
 from bci_stream.errors import BciStreamError, StreamError, StreamNotFoundError
 from bci_stream.messages import AUDIO, EEG
+from bci_stream.sinks.freshness import LATE, is_over, taken_back
 from bci_stream.sinks.terminal import TerminalView, summary_table
 
 if TYPE_CHECKING:
+    from apps.live_drift import LiveDrift
     from apps.live_recording import LiveRecording, RecordingChoice
+    from bci_stream.heartbeat import Heart
     from bci_stream.sources.binding import Binding
     from bci_stream.sources.lsl_inlet import InletStatus
 
-Edges = tuple[Outputs, "LiveRecording | None"]
+Edges = tuple[Outputs, "LiveRecording | None", "LiveDrift | None"]
 
 _REDRAW_S = 0.1
+WRONG, WRONG_S = "wrong:", 10.0  # a marker: the last seconds were the emotion that follows
 _STALE_S = 1.0  # windows older than this, with newer ones due, are not fused
 NO_DEVICE = DeviceChoice()
 
@@ -43,6 +49,12 @@ class StatusSource(LiveSource, Protocol):
 
     def status(self) -> dict[str, InletStatus]:
         """By role; from any thread."""
+
+    def hearts(self) -> Sequence[Heart]:
+        """The pulses of its threads."""
+
+    def renew(self) -> None:
+        """The computer has slept: drop what is buffered, measure clocks anew."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +73,7 @@ class LiveOptions:
     device: DeviceChoice = NO_DEVICE
     outputs: OutputChoice = field(default_factory=OutputChoice)
     recording: RecordingChoice | None = None
+    person: str | None = None  #: whose profile the session is compared with
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +114,7 @@ def run_live(options: LiveOptions, on_outcome: Callable[[Outcome], None] | None 
     source, bindings, prepared = connect(options)
     outputs, recording = Outputs(pylsl.local_clock), None
     try:
+        drift = drift_of(options, prepared)
         for binding in bindings.values():
             for note in binding.notes:
                 warn(note)
@@ -110,11 +124,18 @@ def run_live(options: LiveOptions, on_outcome: Callable[[Outcome], None] | None 
         if destination is not None and options.recording is not None:
             from apps.live_recording import begin
 
-            recording = begin(destination, source, bindings, prepared, audio=options.recording.audio)
+            recording = begin(
+                destination,
+                source,
+                bindings,
+                prepared,
+                audio=options.recording.audio,
+                keyboard=_hears_keys(options, prepared),
+            )
             outputs.add("recorded outcomes", recording.sink)
         pipeline = live_pipeline(prepared, pylsl.local_clock)
-        session = _session(source, pipeline, outputs, recording, on_outcome)
-        _watch(session, source, options, prepared, (outputs, recording))
+        session = _session(source, pipeline, outputs, recording, _takers(pipeline, drift, on_outcome))
+        _watch(session, source, options, prepared, (outputs, recording, drift))
     finally:
         source.close()
         outputs.close()
@@ -125,6 +146,30 @@ def run_live(options: LiveOptions, on_outcome: Callable[[Outcome], None] | None 
     rows = summary_rows(session, snapshot, source) + outputs.rows()
     rows += [recording.row()] if recording is not None else []
     return Finished(pipeline, session, snapshot, rows, header, outputs, recording)
+
+
+def drift_of(options: LiveOptions, prepared: Prepared) -> LiveDrift | None:
+    """The comparison with the calibration of the person that was named; None where it cannot be."""
+    if options.person is None:
+        return None
+    from apps.live_drift import watch_of
+
+    return watch_of(options.person, prepared)
+
+
+def _takers(
+    pipeline: Pipeline, drift: LiveDrift | None, on_outcome: Callable[[Outcome], None] | None
+) -> Callable[[Outcome], None] | None:
+    """Everybody who looks at an outcome, as one."""
+    if drift is None:
+        return on_outcome
+
+    def take(outcome: Outcome) -> None:
+        drift.on_outcome(outcome, pipeline)
+        if on_outcome is not None:
+            on_outcome(outcome)
+
+    return take
 
 
 def connect(options: LiveOptions) -> tuple[StatusSource, dict[str, Binding], Prepared]:
@@ -253,43 +298,101 @@ def _with_microphone(
     return CombinedSource([others, microphone], rates), bindings
 
 
+def _hears_keys(options: LiveOptions, prepared: Prepared) -> bool:
+    """Whether a person at a terminal can say that an answer was wrong."""
+    return prepared.bundle is not None and not options.as_json and sys.stdin.isatty()
+
+
 def _watch(
     session: Session, source: StatusSource, options: LiveOptions, prepared: Prepared, edges: Edges
 ) -> None:
     """Show the session until it is over."""
     classes = prepared.bundle.contract.classes if prepared.bundle else ()
     deadline_s = time.monotonic() + options.seconds if options.seconds is not None else None
-    agreeing = Agreeing(source)
+    recording = edges[1]
+
+    def typed(line: str) -> None:
+        if recording is not None:
+            _correct(line, classes, recording, view)
+
+    view = None if options.as_json else TerminalView(out, classes)
+    agreeing = Agreeing(source, typed)
+    told: queue.SimpleQueue[tuple[str, str, str]] = queue.SimpleQueue()
+    supervisor = supervisor_of(
+        session,
+        source,
+        edges[0].runners,
+        lambda: [recording.recorder.heart] if recording is not None else [],
+        lambda *line: told.put(line),
+    )
+    if recording is not None and _hears_keys(options, prepared):
+        keys = ", ".join(f"{i} {name}" for i, name in enumerate(classes, 1))
+        say(f"a wrong answer? type what the last {WRONG_S:g} s were, and Enter: {keys}")
     with stop_on_signal() as stop:
         session.start()
-        view = None if options.as_json else TerminalView(out, classes)
+        supervisor.start()
         try:
             if view is not None:
                 view.__enter__()
-            while not stop.wait(_REDRAW_S) and session.running:
+            while not stop.wait(_REDRAW_S) and session.running and session.error is None:
                 if view is not None:
-                    _redraw(view, session, source, edges[1])
+                    _redraw(view, session, source, recording, supervisor.troubles)
                 _tell_troubles(view, edges)
                 agreeing.look()
                 for role, status in source.status().items():
                     if status.can_agree and (offer := agreeing.offer(role, status.note)):
                         warn(offer, out if view is not None and view.is_picture else err)
+                _tell_deeds(view, told, options.as_json)
                 if deadline_s is not None and time.monotonic() >= deadline_s:
                     break
         finally:
+            supervisor.close()
             session.stop()
             if view is not None:
                 view.close()
+            _tell_deeds(None, told, options.as_json)
+
+
+def _tell_deeds(
+    view: TerminalView | None, told: queue.SimpleQueue[tuple[str, str, str]], as_json: bool
+) -> None:
+    """What the supervisor found and did, at once: for people, and for a program."""
+    while not told.empty():
+        level, worker, words = told.get()
+        if as_json:
+            write_line(json.dumps({"kind": "trouble", "level": level, "source": worker, "text": words}))
+        elif level == "good":
+            say(f"{worker}: {words}")
+        else:
+            warn(words, out if view is not None and view.is_picture else err)
+
+
+def _correct(line: str, classes: Sequence[str], recording: LiveRecording, view: TerminalView | None) -> None:
+    """A person says what the last seconds were; it is recorded as a marker, and nothing else changes."""
+    import pylsl
+
+    number = line.strip()
+    if number in {str(i) for i in range(1, len(classes) + 1)}:
+        label = classes[int(number) - 1]
+        recording.mark(f"{WRONG}{label}", pylsl.local_clock())
+        console = out if view is not None and view.is_picture else err
+        say(f"kept: the last {WRONG_S:g} s were {label}", console)
 
 
 def _redraw(
-    view: TerminalView, session: Session, source: StatusSource, recording: LiveRecording | None
+    view: TerminalView,
+    session: Session,
+    source: StatusSource,
+    recording: LiveRecording | None,
+    troubles: tuple[str, ...],
 ) -> None:
     snapshot = session.snapshot()
     prediction, window = session.take_fresh()
+    if prediction is not None and is_over(prediction, now_s := session.now_s()):
+        prediction = taken_back(prediction, now_s, LATE)
     view.update(
         prediction,
-        health_of(snapshot, source),
+        health_of(snapshot, source) | {f"program {n}": _red(words) for n, words in enumerate(troubles, 1)},
         {"windows": snapshot.n_windows, "skipped": snapshot.n_skipped, "late windows": snapshot.n_deadline},
         now_s=time.monotonic(),
         window=window,
@@ -299,10 +402,21 @@ def _redraw(
 
 def _tell_troubles(view: TerminalView | None, edges: Edges) -> None:
     """What an output or the recording has to complain of, at once and once; predictions go on."""
-    outputs, recording = edges
+    outputs, recording, drift = edges
     troubles = outputs.new_troubles() + (recording.new_troubles() if recording is not None else [])
     for trouble in troubles:
         warn(trouble, out if view is not None and view.is_picture else err)  # above the picture, not into it
+    for drifted in drift.new() if drift is not None else ():
+        from apps.live_drift import record_of
+
+        outputs.note(record_of(drifted))
+        (warn if drifted.level == "warn" else say)(
+            drifted.words, out if view is not None and view.is_picture else err
+        )
+
+
+def _red(words: str) -> dict[str, Any]:
+    return {"state": "lost", "note": words}
 
 
 def health_of(snapshot: Snapshot, source: StatusSource) -> dict[str, dict[str, Any]]:
@@ -317,6 +431,8 @@ def health_of(snapshot: Snapshot, source: StatusSource) -> dict[str, dict[str, A
                 "n_reconnects": status[role].n_reconnects,
                 "note": status[role].note,
             }
+            if (counted := status[role].n_lost) is not None:  # the device's own word
+                merged[role]["n_lost"] = counted
     return merged
 
 

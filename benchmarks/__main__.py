@@ -8,8 +8,22 @@ import platform
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import gui, latency, microphone, models, record, replay, stages, startup, xdf
+from benchmarks import (
+    calibration,
+    gui,
+    latency,
+    microphone,
+    models,
+    record,
+    replay,
+    stages,
+    startup,
+    window_cost,
+    xdf,
+)
 from benchmarks.report import Report, show
+from calibration.finetune import FinetuneSettings
+from calibration.ladder import AS_IT_IS, FUSION, HEAD, StepSettings
 
 
 def benchmarks(quick: bool) -> dict[str, Callable[[], Report]]:
@@ -26,6 +40,10 @@ def benchmarks(quick: bool) -> dict[str, Callable[[], Report]]:
     family = models.ModelOptions()
     if quick:
         family = models.ModelOptions(0.05, ("concat",), family.fronts)
+    person = calibration.CalibrationOptions()
+    if quick:
+        brief = FinetuneSettings((AS_IT_IS, HEAD, FUSION), StepSettings(checkpoints=(2,)))
+        person = calibration.CalibrationOptions(130.0, (5.0, 6.0), brief)
     return {
         "latency": lambda: latency.run(options),
         "replay": lambda: replay.run((10.0,) if quick else (120.0, 1200.0)),
@@ -34,7 +52,9 @@ def benchmarks(quick: bool) -> dict[str, Callable[[], Report]]:
         "record": lambda: record.run(1.0 if quick else 20.0),
         "startup": lambda: startup.run(1 if quick else 5),
         "models": lambda: models.run(family),
+        "calibration": lambda: calibration.run(person),
         "gui": lambda: gui.run(2.0 if quick else 10.0),
+        "window": lambda: window_cost.run(*((2.0, 1, 60.0) if quick else (60.0, 3, 3600.0))),
         "microphone": lambda: microphone.run(*((2.0, (5.0,)) if quick else (30.0,))),
     }
 

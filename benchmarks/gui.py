@@ -211,20 +211,25 @@ def _start_outlet(name: str) -> subprocess.Popen[str]:
 def _outlet(name: str) -> None:
     import pylsl
 
-    from benchmarks.outlet import make_outlet
+    from benchmarks.outlet import make_outlet, noise
+    from benchmarks.setups import CHUNK_S, LARGE
 
-    outlet = make_outlet(name, "EEG", [f"ch{i + 1}" for i in range(N_CHANNELS)], SFREQ)
+    eeg = make_outlet(name, "EEG", LARGE.names(), SFREQ)
+    voice = make_outlet(f"{name}Voice", "Audio", ["voice"], LARGE.audio_sfreq)
     print("ready", flush=True)
-    data, n = _signal(), round(0.01 * SFREQ)
+    parts = [(eeg, _signal(), round(CHUNK_S * SFREQ))]
+    parts.append((voice, noise(LARGE.audio_sfreq, 1, 0.1), round(CHUNK_S * LARGE.audio_sfreq)))
     t0 = pylsl.local_clock()
     for k in range(10_000_000):
-        time.sleep(max(0.0, t0 + (k + 1) * n / SFREQ - pylsl.local_clock()))
-        at = k * n % (len(data) - n)
-        outlet.push_chunk(data[at : at + n], t0 + (k + 1) * n / SFREQ)
+        end_s = t0 + (k + 1) * CHUNK_S
+        time.sleep(max(0.0, end_s - pylsl.local_clock()))
+        for outlet, data, n in parts:
+            at = k * n % (len(data) - n)
+            outlet.push_chunk(data[at : at + n], end_s)
 
 
 def _window(seconds: float) -> dict[str, Any]:
-    """The whole window on a live session: engine, filter for display, all panels, in one process."""
+    """The whole window on a live session: engine, model, spectrogram and all panels, in one process."""
     from apps.choice import ModelChoice, StreamChoice
     from apps.gui.app import make_app
     from apps.gui.options import GuiOptions
@@ -235,10 +240,10 @@ def _window(seconds: float) -> dict[str, Any]:
     outlet = _start_outlet("BenchWindow")
     window = MainWindow(GuiOptions(size=(1920, 1080)))
     window.show()
-    streams = StreamChoice(eeg="BenchWindow", want_audio=False)
-    window.control.begin("…", lambda: live_run(streams, ModelChoice(wanted=False), None, None))
+    streams = StreamChoice(eeg="BenchWindow", audio="BenchWindowVoice")
+    window.control.begin("…", lambda: live_run(streams, ModelChoice(), None, None))
     try:
-        _until(app, lambda: window.frame is not None and window.frame.now_s - window.frame.t0_s > SPAN_S + 2)
+        until(app, lambda: window.frame is not None and window.frame.now_s - window.frame.t0_s > SPAN_S + 2)
         return _measured(app, window, seconds)
     finally:
         window.close_now()
@@ -250,7 +255,7 @@ def _measured(app: Any, window: Any, seconds: float) -> dict[str, Any]:
     ticker.gaps_s.clear()
     ticker.busy_s.clear()
     cpu, thread, began = time.process_time(), time.thread_time(), time.perf_counter()
-    _until(app, lambda: time.perf_counter() - began > seconds)
+    until(app, lambda: time.perf_counter() - began > seconds)
     wall = time.perf_counter() - began
     gaps = np.array(ticker.gaps_s) * 1e3
     return {
@@ -264,7 +269,7 @@ def _measured(app: Any, window: Any, seconds: float) -> dict[str, Any]:
     }
 
 
-def _until(app: Any, condition: Any, limit_s: float = 120.0) -> None:
+def until(app: Any, condition: Any, limit_s: float = 120.0) -> None:
     """Run a loop of Qt until the condition holds; ending the application's own would close the window."""
     from pyqtgraph.Qt import QtCore
 

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from bci_stream.model.allocator import keep_freed_memory
 from bci_stream.model.bundle import Bundle, make_program
 from bci_stream.model.contract import Architecture, Contract
 from bci_stream.model.eeg_fronts import EEG_FRONTS
@@ -45,6 +46,7 @@ class ModelOptions:
 
 def run(options: ModelOptions) -> Report:
     """Time live use on one thread, training on two."""
+    keep_freed_memory()  # as every command does
     report = Report()
     with threads(1):
         report.tables.append(_live(options, report.figures))

@@ -53,7 +53,7 @@ class TrialJudge:
             if role == EEG:
                 self._marked.append((part.marks[-n:] != 0).mean(axis=0))
             if role == AUDIO:
-                self._levels_db.append(_level_db(part, n))
+                self._levels_db.append(level_db(part, n))
 
     @property
     def complete(self) -> bool:
@@ -72,20 +72,21 @@ class TrialJudge:
             bad = np.mean(self._marked, axis=0) > limits.marked
             if bad.mean() > limits.bad_electrodes:
                 return f"{int(bad.sum())} of {len(bad)} electrodes bad"
-        if self._speech and self._silent():
+        if self._speech and not is_speech(np.array(self._levels_db), limits):
             return "hardly any speech"
         return None
 
-    def _silent(self) -> bool:
-        levels = np.array(self._levels_db)
-        if not len(levels):
-            return True
-        loud, quiet = np.quantile(levels, 0.9), np.quantile(levels, 0.1)
-        steady = loud - quiet < self._limits.voice_db and loud < self._limits.floor_db + 25
-        return bool(loud < self._limits.floor_db or steady)
+
+def is_speech(levels_db: np.ndarray, limits: Limits = Limits()) -> bool:
+    """Whether levels of hops (n,), dB of full scale, are of somebody who speaks; not, where there is none."""
+    if not len(levels_db):
+        return False
+    loud, quiet = np.quantile(levels_db, 0.9), np.quantile(levels_db, 0.1)
+    steady = loud - quiet < limits.voice_db and loud < limits.floor_db + 25
+    return not (loud < limits.floor_db or steady)
 
 
-def _level_db(part: StreamWindow, n: int) -> float:
+def level_db(part: StreamWindow, n: int) -> float:
     """Level of the newest hop, dB of full scale; missing samples do not count."""
     samples = part.data[-n:, 0][(part.mask[-n:] & Flag.GAP) == 0]
     power = float(np.mean(np.square(samples, dtype=np.float64))) if len(samples) else 0.0

@@ -1,8 +1,9 @@
 """The rungs of a fine-tune: what of a network may move, from nothing to everything.
 
 Every rung starts from the base and is pulled back to it (L2-SP, Li 2018), so that few trials move it
-little. Batches depend on the seed and the step alone, and dropout is off: equal trials give equal weights on
-a CPU.
+little. Below the last layers gradients move what may move, the classifier held; the last layers are then
+fitted in closed form (:mod:`calibration.head`). Batches depend on the seed and the step alone, and dropout is
+off: equal trials give equal weights on a CPU.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ from bci_stream.training.batches import collate
 from bci_stream.training.evaluate import Tokens, encode_parts, gather_windows, patterns
 from bci_stream.training.fit import set_audio_normalization
 from bci_stream.training.sessions import UNLABELLED, Session
+from calibration.errors import CalibrationError
+from calibration.head import with_fitted_head
 
 AS_IT_IS: Final = "as it is"
 TEMPERED: Final = "temperature and prior"
@@ -31,7 +34,15 @@ FUSION: Final = "fusion"
 LAST_BLOCK: Final = "last encoder block"
 FULL: Final = "everything"
 RUNGS: Final = (AS_IT_IS, TEMPERED, NORMALISED, HEAD, FUSION, LAST_BLOCK, FULL)
-LEARNED: Final = (HEAD, FUSION, LAST_BLOCK, FULL)  #: those that gradients move
+UP_TO: Final = {  # how a rung is called on a command line
+    "temperature": TEMPERED,
+    "normalisation": NORMALISED,
+    "head": HEAD,
+    "fusion": FUSION,
+    "last-block": LAST_BLOCK,
+    "everything": FULL,
+}
+LEARNED: Final = (HEAD, FUSION, LAST_BLOCK, FULL)  #: those that :func:`walk` goes
 _ENCODERS_MOVE: Final = (LAST_BLOCK, FULL)
 
 
@@ -43,7 +54,7 @@ class StepSettings:
     ``n_trials``: trials of a step where the encoders move. ``pull``: of the weights back to the base's.
     """
 
-    checkpoints: tuple[int, ...] = (10, 20, 40, 80)
+    checkpoints: tuple[int, ...] = (40,)
     learning_rate: float = 1e-3
     deep_learning_rate: float = 3e-4
     n_windows: int = 128
@@ -52,6 +63,17 @@ class StepSettings:
     head_weight: float = 0.5
     label_smoothing: float = 0.05
     seed: int = 0
+
+
+def rungs_up_to(name: str) -> tuple[str, ...]:
+    """The rungs from the lowest to that one.
+
+    Raises:
+        CalibrationError: it is none of :data:`UP_TO`.
+    """
+    if name not in UP_TO:
+        raise CalibrationError(f"there is no rung {name}: choose one of {', '.join(UP_TO)}")
+    return RUNGS[: RUNGS.index(UP_TO[name]) + 1]
 
 
 class Stage(NamedTuple):
@@ -90,8 +112,12 @@ def walk(
 ) -> Iterator[Stage]:
     """The network of a learned rung after each number of steps of ``settings.checkpoints``.
 
-    Ends early when cancelled.
+    The head alone takes no step. Ends early when cancelled.
     """
+    if rung == HEAD:
+        if not cancelled():
+            yield Stage(0, _settled(base, trials))
+        return
     network = copy.deepcopy(base).eval()
     moving = _free(network, rung)
     anchor = {name: p.detach().clone() for name, p in moving.items()}
@@ -109,13 +135,11 @@ def walk(
         nn.utils.clip_grad_norm_(list(moving.values()), 1.0)
         optimizer.step()
         if step in settings.checkpoints:
-            yield Stage(step, _settled(network))
+            yield Stage(step, _settled(network, trials))
 
 
-def _settled(network: FusionNetwork) -> FusionNetwork:
-    kept = copy.deepcopy(network)
-    kept.requires_grad_(True)
-    return kept.eval()
+def _settled(network: FusionNetwork, trials: Sequence[Session]) -> FusionNetwork:
+    return with_fitted_head(network, trials).requires_grad_(True)
 
 
 def _free(network: FusionNetwork, rung: str) -> dict[str, nn.Parameter]:
@@ -129,12 +153,12 @@ def _free(network: FusionNetwork, rung: str) -> dict[str, nn.Parameter]:
 
 
 def _moves(network: FusionNetwork, rung: str, name: str) -> bool:
+    if name.startswith(("classifier.", "heads.")):
+        return False
     if rung == FULL:
         return True
-    if name.startswith(("classifier.", "heads.")):
-        return True
     if name.startswith("fusion.") or (name.startswith("encoders.") and ".pool." in name):
-        return rung in (FUSION, LAST_BLOCK)
+        return True
     return rung == LAST_BLOCK and name.startswith(_last_blocks(network))
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final, Protocol, cast
 
 from bci_stream.engine.pipeline import Outcome, Pipeline
-from bci_stream.engine.plan import plan_without_model
+from bci_stream.engine.plan import StreamPlan, plan_without_model
 from bci_stream.engine.session import LiveSource, Session
 from bci_stream.errors import StreamError
 from bci_stream.messages import AUDIO, EEG, Window
@@ -30,12 +30,14 @@ from bci_stream.sinks.xdf_headers import (
 from bci_stream.sinks.xdf_session import RecordedPipeline, RecordedSource, RecordingSink, a_second
 from bci_stream.sources.binding import Binding
 from bci_stream.timeline.windows import WindowSettings
+from calibration.check import SignalCheck
 from calibration.judge import TrialJudge
 from calibration.protocol import Plan
 from calibration.session import (
     TRIAL,
     TRIAL_END,
     Back,
+    Begin,
     Input,
     Judged,
     Lost,
@@ -54,6 +56,7 @@ HOP_S: Final = 0.2
 WINDOW_S: Final = 1.0
 _MARKERS: Final = "Markers"  #: what the recorder calls our marker stream
 _JUDGE_WAIT_S: Final = 3.0  # a trial whose last windows do not come is judged without them
+PAINTED: Final = "painted:"  #: ``painted:PHASE:MS``, how long after its marker a cue was on the screen
 
 
 class StatusSource(LiveSource, Protocol):
@@ -111,8 +114,15 @@ class LiveCalibration:
         self._windows: deque[Window] = deque(maxlen=4096)
         self._judges: dict[int, TrialJudge] = {}
         self._lost: set[str] = set()
+        self._shown_s, self._unpainted = 0.0, False
+        self._held: list[str] = []  # markers that must not fall into a trial, which would end it
+        self.delays_ms: list[float] = []  #: of every cue, from its marker to the screen
+        plans = plan_without_model({role: bindings[role].spec for role in needed})
+        self.check = SignalCheck(plans, HOP_S)
+        self.path = path
+        self.begun = False  #: whether anything was asked of the person
         self._recorder = XdfRecorder(path, _recorded(plan, bindings, needed))
-        self._session = _session(source, bindings, needed, self._recorder, clock, self._take)
+        self._session = _session(source, plans, needed, self._recorder, clock, self._take)
         self._outlet = MarkerOutlet(MARKERS_NAME, f"{MARKERS_NAME}-{path.stem}") if publish else None
         path.chmod(0o600)
 
@@ -130,7 +140,33 @@ class LiveCalibration:
         """Something happened; what is now to be shown, if that changed."""
         now_s = self._clock()
         self.state, outputs = advance(self.state, happened, now_s)
-        return self._carry_out(outputs)
+        self.begun = self.begun or (isinstance(happened, Begin) and bool(outputs))
+        return self._carry_out(outputs, now_s)
+
+    def painted(self) -> None:
+        """What is shown is on the screen now; a cue's delay goes into the recording."""
+        if not self._unpainted or self.shown is None:
+            return
+        self._unpainted = False
+        if self.shown.phase not in (Phase.CUE, Phase.RESPOND):
+            return
+        now_s = self._clock()
+        delay_ms = (now_s - self._shown_s) * 1e3
+        self.delays_ms.append(delay_ms)
+        label = f"{PAINTED}{self.shown.phase.value}:{delay_ms:.1f}"
+        if self.shown.phase is Phase.CUE:
+            self._mark(Mark(label, now_s))
+        else:
+            self._held.append(label)
+
+    def now_s(self) -> float:
+        """Now, on the local LSL clock."""
+        return self._clock()
+
+    @property
+    def lost(self) -> tuple[str, ...]:
+        """Streams that are needed and do not come now, by role."""
+        return tuple(sorted(self._lost))
 
     @property
     def error(self) -> str | None:
@@ -157,19 +193,26 @@ class LiveCalibration:
     def _take(self, outcome: Outcome) -> None:
         self._windows.append(_own(outcome.window))
 
-    def _carry_out(self, outputs: tuple[Output, ...]) -> Show | None:
+    def _carry_out(self, outputs: tuple[Output, ...], now_s: float) -> Show | None:
         shown = None
         for output in outputs:
             if isinstance(output, Mark):
                 self._mark(output)
             else:
                 shown = self.shown = output
+                self._shown_s, self._unpainted = now_s, True
         return shown
 
-    def _mark(self, mark: Mark) -> None:
-        self._recorder.texts(_MARKERS, [mark.t_s], [(mark.label,)])
+    def _send(self, label: str, t_s: float) -> None:
+        self._recorder.texts(_MARKERS, [t_s], [(label,)])
         if self._outlet is not None:
-            self._outlet.send(mark.label, mark.t_s)
+            self._outlet.send(label, t_s)
+
+    def _mark(self, mark: Mark) -> None:
+        self._send(mark.label, mark.t_s)
+        held, self._held = self._held, []
+        for label in held:
+            self._send(label, mark.t_s)
         number = self.state.n_begun - 1
         if mark.label.startswith(TRIAL):
             self._judges[number] = TrialJudge(mark.t_s, HOP_S, speech=self.state.plan.protocol.speech)
@@ -180,6 +223,7 @@ class LiveCalibration:
         """Windows to the judges, and the judges' words to the session."""
         while self._windows:
             window = self._windows.popleft()
+            self.check.take(window)
             for judge in self._judges.values():
                 judge.take(window)
         for number, judge in list(self._judges.items()):
@@ -219,15 +263,14 @@ def _recorded(plan: Plan, bindings: Mapping[str, Binding], needed: tuple[str, ..
 
 def _session(
     source: LiveSource,
-    bindings: Mapping[str, Binding],
+    plans: Mapping[str, StreamPlan],
     needed: tuple[str, ...],
     recorder: XdfRecorder,
     clock: Callable[[], float],
     take: Callable[[Outcome], None],
 ) -> Session:
-    specs = {role: bindings[role].spec for role in needed}
-    pipeline = Pipeline(plan_without_model(specs), WindowSettings(WINDOW_S, HOP_S, 0.3))
+    pipeline = Pipeline(plans, WindowSettings(WINDOW_S, HOP_S, 0.3))
     recorded = cast(Pipeline, RecordedPipeline(pipeline, recorder))
     sink = RecordingSink(recorder, needed)
-    rates_hz = {role: spec.sfreq for role, spec in specs.items()}
+    rates_hz = {role: plan.spec.sfreq for role, plan in plans.items()}
     return Session(RecordedSource(source, recorder, a_second(rates_hz)), recorded, [sink], clock, take)

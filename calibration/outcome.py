@@ -7,21 +7,24 @@ settings give equal weights.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import safetensors.torch
 
+from bci_stream.messages import EEG
 from bci_stream.model.archive import sha256_hex
 from bci_stream.model.bundle import Bundle, export_bundle
 from bci_stream.model.contract import Contract, Training
 from bci_stream.model.network import FusionNetwork
 from bci_stream.training.folders import new_folder
-from bci_stream.training.sessions import data_sha256
-from calibration.errors import ProfileError
-from calibration.finetune import Calibrated, FinetuneSettings, Report, calibrate
+from bci_stream.training.sessions import Session, data_sha256
+from calibration.corrections import load_corrections
+from calibration.drift import as_bytes, reference_of
+from calibration.errors import CalibrationError, ProfileError, TooFewTrialsError
+from calibration.finetune import Calibrated, FinetuneSettings, Report, Watch, calibrate, confidences
 from calibration.ladder import Cancelled, never
-from calibration.profile import Model, Profile, ProfileStore
+from calibration.profile import NORMAL_FILE, Model, Profile, ProfileStore
 from calibration.report import write_report
 from calibration.trials import PersonTrials, read_trials
 
@@ -45,13 +48,16 @@ def calibrate_person(
     *,
     created: str,
     device: str = "",
+    later: Sequence[Path] = (),
     settings: FinetuneSettings = FinetuneSettings(),
     report: Report = lambda what, share: None,
+    watch: Watch = lambda tried: None,
     cancelled: Cancelled = never,
 ) -> Outcome:
     """Fit the base to these recordings and keep the outcome in the person's profile.
 
-    ``created``: ISO 8601, the time that the report bears. The model becomes active only if it is better.
+    ``created``: ISO 8601, the time that the report bears. ``later``: recordings to test on; without them the
+    last trials test. The model becomes active only if it is better.
 
     Raises:
         CalibrationError: the recordings do not serve, or it was cancelled.
@@ -59,26 +65,54 @@ def calibrate_person(
     """
     contract = base.contract
     report("cutting the trials", 0.0)
-    trials = read_trials(recordings, name, contract)
+    said = load_corrections(store, name)
+    trials = read_trials(recordings, name, contract, said.of)
     profile = store.create(name, created, device, trials.ch_names)
     if profile.montage and trials.ch_names and profile.montage != trials.ch_names:
         raise ProfileError(
             f"profile {name} is of electrodes {', '.join(profile.montage)}, these recordings of "
             f"{', '.join(trials.ch_names)}: use another name for the other headset"
         )
-    found = calibrate(
-        base.network, trials.sessions, contract.classes, settings, report=report, cancelled=cancelled
-    )
-    return _kept(store, profile, base, trials, found, created)
+    further = read_trials(later, name, contract, said.of) if later else None
+    if further is not None and further.ch_names != trials.ch_names:
+        raise CalibrationError(
+            "the recordings to calibrate from and those to test on are of other electrodes"
+        )
+    try:
+        found = calibrate(
+            base.network,
+            trials.sessions,
+            contract.classes,
+            settings,
+            later=further.sessions if further is not None else None,
+            report=report,
+            watch=watch,
+            cancelled=cancelled,
+        )
+    except TooFewTrialsError as error:
+        left_out = "".join(f"; left out: {line}" for line in trials.left_out)
+        raise TooFewTrialsError(f"{error}{left_out}", error.need) from error
+    tested = set(found.test)
+    test = [one for one in trials.sessions if one.trial in tested] if further is None else further.sessions
+    if further is not None:
+        trials = replace(trials, left_out=(*trials.left_out, *further.left_out))
+    return _kept(store, profile, base, trials, found, test, created)
 
 
 def _kept(
-    store: ProfileStore, profile: Profile, base: Bundle, trials: PersonTrials, found: Calibrated, created: str
+    store: ProfileStore,
+    profile: Profile,
+    base: Bundle,
+    trials: PersonTrials,
+    found: Calibrated,
+    test: Sequence[Session],
+    created: str,
 ) -> Outcome:
     number = store.next_number(profile)
     folder = store.report_path(profile.name, number)
     with new_folder(folder) as fresh:
         write_report(fresh, found, base.contract.classes, profile.name, trials.left_out, created)
+        _write_normal(fresh, base, trials, found, test)
         for path in fresh.iterdir():
             path.chmod(0o600)
     path = store.bundle_path(profile.name, number)
@@ -101,6 +135,17 @@ def _kept(
         words=verdict.words,
     )
     return Outcome(store.add_model(profile, model), model, folder, found, trials.left_out)
+
+
+def _write_normal(
+    folder: Path, base: Bundle, trials: PersonTrials, found: Calibrated, test: Sequence[Session]
+) -> None:
+    """What live sessions of this person are to be compared with, where the trials say enough."""
+    sure = {"base": confidences(found.base, test), "calibrated": confidences(found.network, test)}
+    names = base.contract.eeg.channels if EEG in base.contract.modalities else ()
+    reference = reference_of(trials.features, trials.mean_s, sure, tuple(names))
+    if reference is not None:
+        (folder / NORMAL_FILE).write_bytes(as_bytes(reference))
 
 
 def _contract(base: Bundle, trials: PersonTrials, found: Calibrated, created: str) -> Contract:

@@ -35,7 +35,7 @@ class Timing(_Part):
 
     instruct_s: _Seconds = 2.0
     cue_s: _Seconds = 4.0
-    respond_s: Annotated[float, Field(ge=5, le=120)] = 12.0
+    respond_s: Annotated[float, Field(ge=3, le=120)] = 12.0  # less fills too little of a window
     rest_s: _Seconds = 3.0
     jitter_s: _Seconds = 1.0
 

@@ -52,6 +52,11 @@ def write_report(
 
 
 def _protocol(found: Calibrated) -> str:
+    if found.later:
+        return (
+            f"All {len(found.known)} good trials of the first recordings calibrate, the {len(found.test)} of "
+            "the later ones test and were read once; intervals are of 95 %, over trials."
+        )
     return (
         f"Split by trial in the order of time: the first {len(found.known)} good trials calibrate, the last "
         f"{len(found.test)} of their classes test and were read once; intervals are of 95 %, over trials."
@@ -146,9 +151,10 @@ def _each(found: Calibrated) -> tuple[list[str], list[list[str]]]:
 def _tried_words(found: Calibrated) -> str:
     steps = f" after {found.chosen.n_steps} steps" if found.chosen.n_steps else ""
     return (
-        "Each way was fitted to two of three blocks of time of the calibrating trials and judged on the "
-        "third. "
-        f"Chosen: {found.chosen.rung}{steps}, the least that is as good as the best within a standard error."
+        "Each way was fitted to all but one of three blocks of time of the calibrating trials and judged on "
+        "that one. "
+        f"Chosen: {found.chosen.rung}{steps}, the least that is as good as the best within half a standard "
+        "error. The costly ones are tried only while the one below was of use."
     )
 
 

@@ -162,6 +162,8 @@ class State:
     def progress(self) -> float:
         """Share of the trials that are done, judged bad ones not counted."""
         n = len(self.done) + len(self.open)
+        if self.phase in (Phase.RESPOND, Phase.RATE) and self.running is not None:
+            n -= not self.running.practice  # it is open already, and still heads the queue
         left = sum(not trial.practice for trial in self.queue)
         return n / (n + left) if n + left else 1.0
 
@@ -198,6 +200,14 @@ def resumed(plan: Plan, markers: Sequence[str]) -> State:
             queue.remove(found)
     phase = Phase.READY if queue else Phase.DONE
     return replace(begin(plan), queue=tuple(queue), done=tuple(good), phase=phase)
+
+
+def with_more(state: State, need: Mapping[str, int]) -> State:
+    """A session that is over, to be gone on with: so many more trials of each emotion."""
+    wanted = [label for label, n in need.items() for _ in range(n)]
+    first = {trial.label: trial for trial in reversed(state.plan.trials) if not trial.practice}
+    more = tuple(first[label] for label in wanted if label in first)
+    return replace(begin(state.plan), queue=more, done=state.done)
 
 
 def _recordings(markers: Sequence[str]) -> list[list[str]]:

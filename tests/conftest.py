@@ -26,3 +26,26 @@ def lsl_isolation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         del os.environ["LSLAPICFG"]
     else:
         os.environ["LSLAPICFG"] = before
+
+
+# What runs against the clock (LSL, sound, windows, processes) goes one after the other on one worker;
+# everything else shares the other cores, file by file.
+_AGAINST_THE_CLOCK = {"apps", "benchmarks", "examples", "gui", "interop", "peers", "sinks", "sources"}
+_ONLY_COMPUTES = {
+    "apps/test_compare.py",
+    "apps/test_evaluate.py",
+    "apps/test_search_commands.py",
+    "apps/test_training_commands.py",
+    "sources/test_simulator.py",
+    "sources/test_xdf_recording.py",
+}
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Say which tests may not run beside each other (`pytest -n auto --dist loadgroup`)."""
+    root = config.rootpath / "tests"
+    for item in items:
+        place = item.path.relative_to(root)
+        live = place.parts[0] in _AGAINST_THE_CLOCK or "live" in place.stem
+        alone = live and place.as_posix() not in _ONLY_COMPUTES
+        item.add_marker(pytest.mark.xdist_group("live" if alone else place.as_posix()))

@@ -51,6 +51,8 @@ def begin(window: Any, options: GuiOptions) -> None:
         window.start_page.start_demo()
     elif options.replay is not None:
         window.deeds.open_path(options.replay)
+    elif options.calibrate:
+        window.deeds.calibrate()
 
 
 def check_screen() -> None:

@@ -21,6 +21,8 @@ from bci_stream.engine.replaying import ReplaySession
 from bci_stream.errors import BciStreamError
 from bci_stream.messages import EEG
 
+_ALWAYS = ("theme", "picture", "fullscreen", "help", "quit")
+
 
 class Deeds:
     """Acts on a main window."""
@@ -28,6 +30,7 @@ class Deeds:
     def __init__(self, window: Any) -> None:
         self.w = window
         self._asked_about: Swap | None = None
+        self._guiding = False  # whether the pages of a calibration are shown
 
     def table(self) -> dict[str, Callable[[], None]]:
         """A callable for each name of the table."""
@@ -42,6 +45,7 @@ class Deeds:
             "mark3": partial(self.mark, "F4"),
             "swap": self.swap,
             "open": self.ask_recording,
+            "calibrate": self.calibrate,
             "pause": self.pause,
             "back": partial(look, -0.5),
             "ahead": partial(look, 0.5),
@@ -138,6 +142,12 @@ class Deeds:
             run.record(page.destination(), audio=page.record_voice.isChecked())
         except BciStreamError as error:
             self.say("bad", "recording", str(error))
+
+    def calibrate(self) -> None:
+        """Guide a person through a calibration; what runs is ended first, and asks while it records."""
+        if self.w.wizard is None and self.may_close():
+            self.w.control.end()
+            self.w.begin_calibration()
 
     def ask_marker(self) -> None:
         """Put a marker with words; it stands where the key was pressed, however long the words take."""
@@ -324,6 +334,12 @@ class Deeds:
     def show_state(self, frame: Frame | None) -> None:
         """Enable what can be done now."""
         actions, run = self.w.actions_by_name, self.w.control.run
+        if (self.w.wizard is not None) is not self._guiding:  # its pages have keys of their own
+            self._guiding = not self._guiding
+            for name, action in actions.items():
+                action.setEnabled(not self._guiding or name in _ALWAYS)
+        if self._guiding:
+            return
         live = self.live() is not None
         idle = run is None or (frame is not None and frame.state == "failed")
         actions["start"].setEnabled(idle and self.w.control.opening is None)

@@ -28,6 +28,7 @@ DEEDS: Final = (
     Deed("mark3", "F4", "Marker 3", "Put the marker 'F4' at this moment, without asking", "Session"),
     Deed("swap", "Ctrl+B", "Swap model", "Try another bundle beside this one, then swap", "Session"),
     Deed("open", "Ctrl+O", "Open", "Open a recording (.xdf), or drop one on the window", "Session"),
+    Deed("calibrate", "Ctrl+K", "Calibrate", "Guide a person through a calibration", "Session"),
     Deed("pause", "Space", "Pause", "Hold the picture; the engine and a recording go on", "Signals", True),
     Deed("back", "Left", "Back", "Look back by half a page", "Signals"),
     Deed("ahead", "Right", "Ahead", "Look ahead by half a page", "Signals"),
@@ -67,7 +68,7 @@ DEEDS: Final = (
 
 GROUPS: Final = ("Session", "Signals", "Recording", "Window")
 TOOLBAR: Final = (
-    ("start", "stop", "record", "mark", "swap", "open"),
+    ("start", "stop", "record", "mark", "swap", "open", "calibrate"),
     ("pause", "louder", "quieter", "auto", "sweep", "model_view"),
     ("theme", "help"),
 )

@@ -6,18 +6,22 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from apps.choice import ModelChoice, StreamChoice
+from apps.gui.viewmodels.calibration import GuideOptions
 
 
 @dataclass(frozen=True, slots=True)
 class GuiOptions:
     """The command's options, checked by the parser for type only.
 
-    ``demo``: begin with a simulated person. ``replay``: begin with a recording. ``screenshot``: save a
+    ``demo``: begin with a simulated person. ``replay``: begin with a recording. ``calibrate``: begin with a
+    calibration, of which ``calibration`` says how. ``screenshot``: save a
     picture after ``seconds`` and end.
     """
 
     demo: bool = False
     replay: Path | None = None
+    calibrate: bool = False
+    calibration: GuideOptions = field(default_factory=GuideOptions)
     screenshot: Path | None = None
     seconds: float | None = None
     theme: str | None = None

@@ -38,7 +38,7 @@ def live_options(
     wait_s: float,
     scope: str | None,
     session_id: str | None,
-    publish: str | None = None,
+    outputs: OutputChoice = OutputChoice(),
 ) -> LiveOptions:
     """A live session for a window: nothing on the terminal."""
     return LiveOptions(
@@ -49,7 +49,7 @@ def live_options(
         lateness_s=None,
         scope=scope,
         session_id=session_id,
-        outputs=OutputChoice(publish=publish),
+        outputs=outputs,
         windows=False,
         as_json=False,
     )
@@ -99,11 +99,11 @@ def live_run(
     model: ModelChoice,
     scope: str | None,
     session_id: str | None,
-    publish: str | None = None,
+    outputs: OutputChoice = OutputChoice(),
 ) -> LiveRun:
     """A session with streams that were just seen."""
     options = live_options(
-        streams, model, wait_s=_SEEN_WAIT_S, scope=scope, session_id=session_id, publish=publish
+        streams, model, wait_s=_SEEN_WAIT_S, scope=scope, session_id=session_id, outputs=outputs
     )
     return open_run(options, smooth=True, kind=LiveRun)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -10,6 +11,7 @@ from pyqtgraph.Qt import QtCore, QtWidgets
 
 from apps.gui import theme as themes
 from apps.gui.actions import fill_toolbar, make_actions, show_keys
+from apps.gui.calibration.wizard import Wizard
 from apps.gui.deeds import Deeds
 from apps.gui.layout_store import LayoutStore
 from apps.gui.options import GuiOptions
@@ -18,6 +20,7 @@ from apps.gui.session_page import SessionPage
 from apps.gui.start_page import StartPage
 from apps.gui.strings import tr
 from apps.gui.ticker import Ticker
+from apps.gui.viewmodels.calibration import Guide
 from apps.gui.viewmodels.control import Control
 from apps.gui.viewmodels.traces import TraceSettings
 from bci_stream.engine.frame import Frame
@@ -43,6 +46,7 @@ class MainWindow(QtWidgets.QMainWindow):
         self.theme = themes.THEMES.get(options.theme or self.store.get("theme", "dark"), themes.DARK)
         self.settings = self._settings()
         self.frame: Frame | None = None
+        self.wizard: Wizard | None = None
         self._asked = False
         self._unsized = False  # whether nothing is remembered of the panels' sizes
         self.failed: str | None = None  # why a picture could not be taken
@@ -79,6 +83,10 @@ class MainWindow(QtWidgets.QMainWindow):
             self.show_page()
         run = self.control.run
         self.start_page.tick()
+        if self.wizard is not None:
+            self.deeds.show_state(None)
+            self.wizard.tick()
+            return
         if run is None:
             self.deeds.show_state(None)
             return
@@ -94,7 +102,11 @@ class MainWindow(QtWidgets.QMainWindow):
     def show_page(self) -> None:
         """The start page while nothing runs, else the session."""
         running = self.control.run is not None
-        self.pages.setCurrentWidget(self.session_page if running else self.start_page)
+        self.toolbar.setVisible(self.wizard is None)
+        if self.wizard is not None:
+            self.pages.setCurrentWidget(self.wizard)
+        else:
+            self.pages.setCurrentWidget(self.session_page if running else self.start_page)
         for dock in self._docks:
             dock.setVisible(running)
         if running and self._unsized:
@@ -102,6 +114,34 @@ class MainWindow(QtWidgets.QMainWindow):
             QtCore.QTimer.singleShot(0, self._size_docks)
         if running:
             self.session_page.begin(self.control.run)
+
+    # -- a calibration ------------------------------------------------------------------------------------
+
+    @property
+    def looks_for_streams(self) -> bool:
+        """Whether the page that is shown offers what is on the network."""
+        return self.wizard is None or self.wizard.guide.looks_for_streams
+
+    def begin_calibration(self) -> None:
+        """The pages that guide a person through one."""
+        options = self.options
+        guide = Guide(replace(options.calibration, scope=options.scope, session_id=options.session_id))
+        self.wizard = Wizard(self, guide, self._calibrated)
+        self.pages.addWidget(self.wizard)
+        self.show_page()
+        self.wizard.begin()
+
+    def _calibrated(self, live: bool, words: str) -> None:
+        """The pages are done with; ``live``: the model is to be tried."""
+        wizard, self.wizard = self.wizard, None
+        assert wizard is not None
+        self.pages.removeWidget(wizard)
+        wizard.deleteLater()
+        self.start_page.form.use_finder()
+        self.show_page()
+        self.control.problem = words or None  # it stays on the start page until something is begun
+        if live:
+            self.start_page.try_profile(wizard.guide)
 
     # -- parts --------------------------------------------------------------------------------------------
 
@@ -206,6 +246,8 @@ class MainWindow(QtWidgets.QMainWindow):
         self.start_page.set_theme(self.theme)
         for _, panel in self.panels:
             panel.set_theme(self.theme)
+        if self.wizard is not None:
+            self.wizard.set_theme(self.theme)
 
     def show_keys(self) -> Any:
         """The help."""
@@ -229,6 +271,9 @@ class MainWindow(QtWidgets.QMainWindow):
             return
         self.ticker.stop()
         self.remember()
+        if self.wizard is not None:
+            self.wizard.guide.leave()
+            self.wizard.guide.wait()
         self.session_page.close_worker()
         self.start_page.close_finder()
         self.control.close()

@@ -16,8 +16,6 @@ _FLAGS = tuple(Flag(1 << bit) for bit in range(8))
 _BLOCKS = 20  # the rolling span moves on in steps of a twentieth
 _NOISY_UV = 75.0  # RMS after filtering; resting EEG is 5 to 30 µV
 _SILENT_UV = 0.1  # below any amplifier's own noise
-_VOLTS_UV = 0.05
-_COUNTS_UV = 5000.0
 
 
 class QualityWord(StrEnum):
@@ -129,21 +127,3 @@ def _word(n_samples: int, rms_uv: float, shares: Mapping[Flag, float]) -> Qualit
         return QualityWord.LINE
     troubled = sum(shares[flag] for flag in (Flag.RANGE, Flag.JUMP, Flag.NAN, Flag.GAP))
     return QualityWord.NOISY if troubled > 0.05 or rms_uv > _NOISY_UV else QualityWord.GOOD
-
-
-def unit_suspicion(sd_uv: float | Sequence[float] | NDArray[np.floating]) -> str | None:
-    """Whether values that are said to be µV look like another unit; None when they do not.
-
-    ``sd_uv``: the channels' standard deviations after a high-pass, or their median. Judged by the median of
-    those above zero, since dead channels say nothing of the unit.
-    """
-    sd = np.atleast_1d(np.asarray(sd_uv, dtype=np.float64))
-    alive = sd[np.isfinite(sd) & (sd > 0)]
-    if not alive.size:
-        return None
-    median_uv = float(np.median(alive))
-    if median_uv < _VOLTS_UV:
-        return f"median channel SD is {median_uv:.3g} µV: values look like volts tagged as µV; check the unit"
-    if median_uv > _COUNTS_UV:
-        return f"median channel SD is {median_uv:.3g} µV: values look like nV or raw counts; check the unit"
-    return None

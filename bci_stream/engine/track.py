@@ -12,7 +12,7 @@ from bci_stream.engine.plan import StreamPlan
 from bci_stream.messages import EEG, Chunk, ClockOffset, Flag, FloatArray, MaskArray, TimeArray
 from bci_stream.timeline.clock import STEP_S, ClockTrack
 from bci_stream.timeline.grid import GridTrack
-from bci_stream.timeline.stamps import Dejitter
+from bci_stream.timeline.stamps import Dejittered
 
 _BREAK_PERIODS = 1.5  # a step longer than this many sample periods is a gap
 
@@ -57,8 +57,9 @@ class StreamTrack:
     def __init__(self, plan: StreamPlan, capacity_s: float) -> None:
         self.plan = plan
         n_channels = len(plan.spec.ch_names)
-        self.clock = ClockTrack(max(STEP_S, 5.0 / plan.spec.sfreq))
-        self._dejitter = Dejitter(plan.spec.sfreq)
+        self.clock = ClockTrack(max(STEP_S, 5.0 / plan.spec.sfreq), keep_bad=True)
+        self._dejittered = Dejittered(plan.spec.sfreq)
+        self._dejitter = self._dejittered.stage
         self.grid = GridTrack(
             plan.spec.sfreq,
             plan.sfreq,
@@ -88,16 +89,21 @@ class StreamTrack:
     def finish(self) -> None:
         """The stream has ended: settle all that is left."""
         self._place(self.clock.flush())
+        if (left := self._dejittered.finish()) is not None:
+            self._to_grid_kept(*left)
         self.grid.finish()
 
     def _place(self, pieces: list[tuple[TimeArray, FloatArray]]) -> None:
         for local, data in pieces:
-            times, kinds = self._dejitter.step(local)
-            keep = kinds >= 0
-            if not keep.all():
-                times, kinds, data = times[keep], kinds[keep], data[keep]
-            if len(times):
-                self._to_grid(times, kinds, data)
+            self._to_grid_kept(*self._dejittered.step(local, data))
+
+    def _to_grid_kept(self, times: TimeArray, kinds: NDArray[np.int8], data: FloatArray) -> None:
+        """Pass on what does not lie before samples that were placed already."""
+        keep = kinds >= 0
+        if not keep.all():
+            times, kinds, data = times[keep], kinds[keep], data[keep]
+        if len(times):
+            self._to_grid(times, kinds, data)
 
     def _to_grid(self, times: TimeArray, kinds: NDArray[np.int8], data: FloatArray) -> None:
         breaks = self._breaks(times, kinds)

@@ -112,15 +112,16 @@ def mean_by_token(frames: Tensor, valid: Tensor, frames_per_token: int) -> Tenso
     return torch.matmul(weights, grouped).squeeze(2) / weights.sum(3).clamp(min=1.0)
 
 
-def change_since(lag: int, mel: Tensor, frame_valid: Tensor, history: Tensor) -> Tensor:
-    """Change (B, F, n_mels) of each band since ``lag`` frames ago, zero unless both frames are valid.
+def change_since(lag: int, joined: Tensor, n_frames: int) -> Tensor:
+    """Change (B, n_frames, n_mels) of each band since ``lag`` frames ago, zero unless both frames are valid.
 
-    ``history``: (B, P, n_mels + 1), the P >= ``lag`` frames before ``mel`` and their validity.
+    ``joined``: (B, P + n_frames, n_mels + 1), log-mels and their validity, the past (``lag`` or more) first.
     """
-    joined, _ = split_history(torch.cat((mel, frame_valid.unsqueeze(2)), dim=2), history)
-    before = joined.narrow(1, history.size(1) - lag, mel.size(1))
-    both = frame_valid.unsqueeze(2) * before[:, :, mel.size(2) :]
-    return (mel - before[:, :, : mel.size(2)]) * both
+    n_mels = joined.size(2) - 1
+    now = joined.narrow(1, joined.size(1) - n_frames, n_frames)
+    before = joined.narrow(1, joined.size(1) - n_frames - lag, n_frames)
+    both = now.narrow(2, n_mels, 1) * before.narrow(2, n_mels, 1)
+    return (now.narrow(2, 0, n_mels) - before.narrow(2, 0, n_mels)) * both
 
 
 class BandStatistics(nn.Module):
@@ -245,10 +246,12 @@ class AudioEncoder(nn.Module):
     ) -> tuple[Tensor, list[Tensor]]:
         """What comes after the front end: frames (B, 20 n, 64), validity, states -> (B, n, width), states."""
         mel = (mel - self.mean) * (1.0 / self.std) * frame_valid.unsqueeze(2)
-        step = change_since(1, mel, frame_valid, histories[0])
-        y, history = self.with_slope(mel, frame_valid, histories[0])  # (B, 20 n, 128)
+        joined, history = split_history(torch.cat((mel, frame_valid.unsqueeze(2)), dim=2), histories[0])
+        step = change_since(1, joined, mel.size(1))
+        slope = change_since(self.slope_frames, joined, mel.size(1))
         new_histories = [history]
-        statistics = self.statistics(mel, step, y[:, :, self.n_mels :], frame_valid)
+        statistics = self.statistics(mel, step, slope, frame_valid)
+        y = torch.cat((mel, slope), dim=2)  # (B, 20 n, 128)
         for i, block in enumerate(self.blocks):
             y, frame_valid, history = block(y, frame_valid, histories[1 + i])
             new_histories.append(history)
@@ -265,12 +268,3 @@ class AudioEncoder(nn.Module):
         state = self.initial_state(features.size(0))[self.n_front_states :]
         tokens, _ = self.encode_features(features.flatten(1, 2), valid.flatten(1), state)
         return tokens
-
-    def with_slope(self, mel: Tensor, frame_valid: Tensor, history: Tensor) -> tuple[Tensor, Tensor]:
-        """Append the change since 20 ms ago, zero unless both frames are valid.
-
-        ``history``: (B, 2, n_mels + 1), the two frames before and their validity.
-        """
-        slope = change_since(self.slope_frames, mel, frame_valid, history)
-        _, history = split_history(torch.cat((mel, frame_valid.unsqueeze(2)), dim=2), history)
-        return torch.cat((mel, slope), dim=2), history

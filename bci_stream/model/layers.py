@@ -172,10 +172,7 @@ class RunningNorm(nn.Module):
         weight = valid.reshape(n_batch, n_tokens, frames_per_token, 1) / frames_per_token
         parts = ((frames * weight).sum(2), (frames.square() * weight).sum(2), weight.sum(2))
         added = torch.cat(parts, dim=2)  # (B, n, 2 F + 1)
-        log_kept = (added[:, :, -1] * self.log_keep).cumsum(1)  # (B, n): an absent token forgets nothing
-        age = (log_kept.unsqueeze(2) - log_kept.unsqueeze(1)).tril()  # (B, n, n)
-        kept = torch.exp(age).tril()
-        total = torch.bmm(kept, added) + torch.exp(log_kept).unsqueeze(2) * history[:, -1:]  # (B, n, 2 F + 1)
+        total = self.accumulate(added, history)  # (B, n, 2 F + 1)
         count = total[:, :, -1:]
         own_mean = total[:, :, : self.n_features] / count.clamp(min=1e-6)  # of what was seen, less prior_mean
         own_square = total[:, :, self.n_features : -1] / count.clamp(min=1e-6)
@@ -185,3 +182,13 @@ class RunningNorm(nn.Module):
         mean, scale = trust * own_mean, torch.rsqrt(spread.clamp(min=1e-4))
         y = (frames - mean.unsqueeze(2)) * scale.unsqueeze(2)
         return y.reshape(x.shape) * valid.unsqueeze(2), total[:, -1:]
+
+    def accumulate(self, added: Tensor, history: Tensor) -> Tensor:
+        """What was added up to each token, (B, n, 2 F + 1), older fainter; absent tokens forget nothing."""
+        log_kept = added[:, :, -1:] * self.log_keep  # (B, n, 1)
+        if added.size(1) == 1:  # live: the same, in a third of the calls
+            return added + torch.exp(log_kept) * history
+        log_kept = log_kept.cumsum(1)
+        age = (log_kept - log_kept.transpose(1, 2)).tril()  # (B, n, n)
+        kept = torch.exp(age).tril()
+        return torch.bmm(kept, added) + torch.exp(log_kept) * history

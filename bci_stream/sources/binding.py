@@ -17,7 +17,7 @@ from bci_stream.devices import DeviceProfile, Match
 from bci_stream.errors import StreamFormatError
 from bci_stream.messages import AUDIO, EEG, FloatArray, StreamInfo, StreamSpec
 from bci_stream.sources.columns import name_columns, pick_columns, scale_columns
-from bci_stream.sources.metadata import is_recorded_bound, recorded_rails
+from bci_stream.sources.metadata import is_counter, is_recorded_bound, recorded_rails
 from bci_stream.sources.selection import (
     MARKERS,
     describe_stream,
@@ -55,7 +55,7 @@ class Binding:
     ``average``: the mean of the picked columns is subtracted from each. ``sfreq``: Hz. ``notes``: what was
     assumed or left out, in plain words. ``profile``: of the device, where it is known. ``rail_uv``: the
     converter's (low, high), where they are known. ``unit_checked``: the unit is the user's own word, or was
-    judged before.
+    judged before. ``counter``: the column with the device's running number of its samples, None for none.
     """
 
     role: str
@@ -70,6 +70,7 @@ class Binding:
     profile: DeviceProfile | None = None
     rail_uv: tuple[float, float] | None = None
     unit_checked: bool = False
+    counter: int | None = None
 
     @property
     def spec(self) -> StreamSpec:
@@ -160,6 +161,7 @@ def bind_eeg(
         profile=profile,
         rail_uv=_rails(profile, scale) if profile is not None else recorded_rails(info),
         unit_checked=unit is not None or is_recorded_bound(info),
+        counter=_counter(info, names, picks),
     )
 
 
@@ -191,6 +193,13 @@ def bind_audio(info: StreamInfo, sfreq: float | None = None, match: Match | None
         notes=notes,
         profile=profile,
     )
+
+
+def _counter(info: StreamInfo, names: Sequence[str], picks: Sequence[int]) -> int | None:
+    """The column that counts samples, by its name or type."""
+    types = info.ch_types or ("",) * len(names)
+    found = (c for c, (name, kind) in enumerate(zip(names, types, strict=True)) if is_counter(name, kind))
+    return next((column for column in found if column not in picks), None)
 
 
 def _frozen(values: Sequence[float], dtype: type[np.generic]) -> NDArray[Any]:

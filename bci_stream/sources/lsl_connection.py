@@ -16,6 +16,7 @@ import numpy as np
 
 from bci_stream.errors import StreamLostError
 from bci_stream.messages import ClockOffset, TimeArray
+from bci_stream.sources.clock_guard import ClockGuard
 from bci_stream.sources.lsl_link import Link, local_clock
 
 _EPOCHS_APART_S: Final = 1e8  # three years: no two computers have run that long since their start
@@ -31,6 +32,7 @@ class Connection:
     def __init__(self, link: Link, role: str) -> None:
         self.link = link
         self.is_unix = False  # known with the first samples
+        self.guard = ClockGuard()  # the reader's, as the samples are
         self.offset_s = math.nan  # to add to its LSL clock, as last measured
         self._judged = False
         self._role = role

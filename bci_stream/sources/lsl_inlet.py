@@ -15,18 +15,21 @@ from typing import Final, Literal
 import numpy as np
 
 from bci_stream.errors import StreamFormatError, StreamLostError
+from bci_stream.heartbeat import Heart
 from bci_stream.messages import Chunk, Event, Marker, StreamInfo
 from bci_stream.sources.binding import MARKERS, Binding
 from bci_stream.sources.lsl_connection import Connection
 from bci_stream.sources.lsl_discovery import Announcements
 from bci_stream.sources.lsl_identity import DESCRIPTION, can_agree, differences, match, refusal
 from bci_stream.sources.lsl_link import Link, local_clock
+from bci_stream.sources.packet_counter import PacketCounter
 from bci_stream.sources.unit_guard import UnitGuard
 
 State = Literal["live", "stalled", "lost", "refused"]
 
 _CLOCK_INTERVAL_S: Final = 1.0  # liblsl has a new measurement every 2 s
 _LOOK_INTERVAL_S: Final = 0.1
+_CONNECT_S: Final = 8.0  # liblsl's own time-outs together
 _SEARCH_AFTER_S: Final = 3.0  # a silent stream may have been restarted behind a broken network
 _SAME_CLOCK_S: Final = 60.0
 _MIN_PERIODS: Final = 3.0  # a slow stream is not stalled between two of its samples
@@ -42,6 +45,7 @@ class InletStatus:
 
     ``note`` says it in plain words. ``can_agree``: a changed stream is there that the user may agree to.
     ``last_arrival_s``: local clock at the last sample, or at (re)connecting.
+    ``n_lost``: samples that never came, by the device's own counter; None where it has none.
     """
 
     role: str
@@ -51,6 +55,7 @@ class InletStatus:
     name: str
     uid: str
     last_arrival_s: float
+    n_lost: int | None = None
     can_agree: bool = False
 
 
@@ -68,6 +73,7 @@ class BoundInlet:
         self.binding = binding
         self.failure: StreamLostError | None = None
         self._guard = UnitGuard(binding)
+        self._counter = PacketCounter()
         self._stall_s = max(stall_s, _MIN_PERIODS / binding.sfreq) if binding.sfreq else math.inf
         self._returned = returned
         self._lock = threading.Lock()  # for adopting and ending; each is a matter of microseconds
@@ -87,13 +93,31 @@ class BoundInlet:
         self._ready = threading.Event()
         self._wake = threading.Event()
         self._stopped = threading.Event()
-        self._keeper = threading.Thread(target=self._keep, name=f"lsl-{binding.role}", daemon=True)
+        self.heart = Heart(
+            f"keeper of {binding.role}",
+            "its clock is not measured any more: end the session and start it anew",
+            restart=self.start,
+        )
+        self._keeper = self._new_keeper()
 
     # -- the owner ------------------------------------------------------------------------------------
 
     def start(self) -> None:
-        """Start connecting."""
+        """Start connecting; or go on after the keeper died."""
+        if self._keeper.ident is not None:
+            self._keeper = self._new_keeper()
         self._keeper.start()
+
+    def _new_keeper(self) -> threading.Thread:
+        return threading.Thread(
+            target=lambda: self.heart.live(self._keep), name=f"lsl-{self.binding.role}", daemon=True
+        )
+
+    def renew(self) -> None:
+        """Drop what is buffered, connect anew and measure the clock anew: the computer has slept."""
+        if (connection := self._connection) is not None:
+            connection.link.lost = True
+            self._wake.set()
 
     def wait_ready(self, timeout_s: float) -> bool:
         """Whether the stream is connected and its clock measured; False with :attr:`failure` if it is not."""
@@ -121,6 +145,7 @@ class BoundInlet:
             name=self.binding.info.name,
             uid=connection.link.info.uid if connection else self.binding.info.uid,
             last_arrival_s=self._last_arrival_s,
+            n_lost=self._counter.n_lost if self._counter.is_sure else None,
             can_agree=self._asked is not None,
         )
 
@@ -219,6 +244,8 @@ class BoundInlet:
             arrival_s = local_clock()
             if len(stamps):
                 connection.judge_clock(stamps)
+                if (column := self.binding.counter) is not None:
+                    self._counter.step(data[:, column], stamps, self.binding.sfreq)
                 values = self.binding.convert(data)
                 self._guard.look(values)
                 samples.append(Chunk(role, stamps.copy(), values, arrival_s))
@@ -230,12 +257,16 @@ class BoundInlet:
             )
         if link.lost:
             self._wake.set()
-        return [*connection.take_offsets(), *samples]
+        events = connection.guard.step([*connection.take_offsets(), *samples])
+        if connection.guard.waits:
+            self._wake.set()  # for the keeper to measure
+        return events
 
     # -- the keeper -----------------------------------------------------------------------------------
 
     def _keep(self) -> None:
-        self._connect_first()
+        if self._unconnected is not None:
+            self._connect_first()
         self._ready.set()
         announcements: Announcements | None = None
         while not self._stopped.is_set() and self.failure is None:
@@ -254,10 +285,13 @@ class BoundInlet:
         self._retired.clear()
 
     def _wait(self, interval_s: float) -> None:
+        self.heart.rest()
         self._wake.wait(interval_s)
         self._wake.clear()
+        self.heart.work()
 
     def _connect_first(self) -> None:
+        self.heart.work(_CONNECT_S)
         link, self._unconnected = self._unconnected, None
         assert link is not None
         try:
@@ -280,6 +314,7 @@ class BoundInlet:
 
     def _look(self, announcements: Announcements) -> None:
         """One look around: prepare the stream's return, or note why what is there is not taken."""
+        self.heart.work(_CONNECT_S)
         connection = self._connection
         streams = announcements.poll().streams
         able = [info for info in streams if info.uid not in self._refused]

@@ -266,6 +266,16 @@ _PARKED_TYPES = frozenset(
 )
 
 
+_COUNTER_LABELS = re.compile(r".*counter|packet.*num.*|packet[ _]?(id|index|count)|cnt", re.IGNORECASE)
+
+
+def is_counter(label: str, channel_type: str = "") -> bool:
+    """Whether a channel is the device's running number of its samples."""
+    if channel_type.strip().casefold() in ("counter", "samplecounter"):
+        return True
+    return _COUNTER_LABELS.fullmatch(_PREFIX.sub("", label.strip())) is not None
+
+
 def is_parked(label: str, channel_type: str = "") -> bool:
     """Whether a channel of an EEG stream is no electrode: a counter, trigger, motion or AUX input."""
     if channel_type.strip().casefold() in _PARKED_TYPES:

@@ -172,7 +172,7 @@ def _read(name: str) -> tuple[mne.io.BaseRaw, list[str]]:
         warnings.simplefilter("always")
         try:
             raw = read_raw(name, preload=False, verbose="warning")
-        except Exception as error:
+        except Exception as error:  # MNE's readers raise whatever the damage led them to; it goes on as ours
             if not (name.lower().endswith(_LATIN1) and "latin1" in str(error)):
                 raise _unreadable(name, error) from error
             raw = _read_latin1(name)
@@ -183,7 +183,7 @@ def _read(name: str) -> tuple[mne.io.BaseRaw, list[str]]:
 def _read_latin1(name: str) -> mne.io.BaseRaw:
     try:
         return import_mne().io.read_raw(name, preload=False, encoding="latin1", verbose="warning")
-    except Exception as error:
+    except Exception as error:  # as above
         raise _unreadable(name, error) from error
 
 

@@ -21,7 +21,7 @@ from bci_stream.sources.metadata import is_electrode
 from bci_stream.sources.recordings import Recording
 from bci_stream.sources.selection import looks_like_markers
 from bci_stream.timeline.clock import ClockTrack, Piece
-from bci_stream.timeline.stamps import Dejitter
+from bci_stream.timeline.stamps import Dejittered
 
 if TYPE_CHECKING:
     import mne
@@ -88,11 +88,10 @@ def to_raw(
 def place(recording: Recording, binding: Binding) -> PlacedStream:
     """Put a regular stream on the local clock and find its gaps; raises as :func:`to_raw` does."""
     key, name = binding.info.key, binding.info.name
-    dejitter, filling = Dejitter(binding.sfreq), _Filling(binding.sfreq)
+    filling = _Filling(binding.sfreq)
     times: list[TimeArray] = []
     values: list[NDArray[np.float32]] = []
-    for local, rows in _local_pieces(recording, key, binding, max(1.0, 5.0 / binding.sfreq)):
-        smooth, kinds = dejitter.step(local)
+    for smooth, kinds, rows in _dejittered(recording, key, binding):
         keep = kinds >= 0
         times.append(smooth[keep])
         values.append(rows[keep])
@@ -167,10 +166,20 @@ def _bound(recording: Recording, key: str) -> Binding:
     return bind_eeg(info, sfreq=info.sfreq or recording.measure_sfreq(key))
 
 
+def _dejittered(
+    recording: Recording, key: str, binding: Binding
+) -> Iterator[tuple[TimeArray, NDArray[np.int8], NDArray[np.float32]]]:
+    dejitter = Dejittered(binding.sfreq)
+    for local, rows in _local_pieces(recording, key, binding, max(1.0, 5.0 / binding.sfreq)):
+        yield dejitter.step(local, rows)
+    if (left := dejitter.finish()) is not None:
+        yield left
+
+
 def _local_pieces(
     recording: Recording, key: str, binding: Binding, step_s: float
 ) -> Iterator[tuple[TimeArray, NDArray[np.float32]]]:
-    clock = _clock(recording, key, step_s)
+    clock = _clock(recording, key, ClockTrack(step_s, keep_bad=True))
     for item in recording.blocks({key: max(1, int(binding.sfreq))}):
         if isinstance(item, ClockOffset):
             yield from clock.add_pair(item.remote_s, item.offset_s)
@@ -179,9 +188,8 @@ def _local_pieces(
     yield from clock.flush()
 
 
-def _clock(recording: Recording, key: str, step_s: float) -> ClockTrack:
-    """A clock that places the first samples too, where the file has them before its first offset."""
-    clock = ClockTrack(step_s)
+def _clock(recording: Recording, key: str, clock: ClockTrack) -> ClockTrack:
+    """The clock, which places the first samples too where the file has them before its first offset."""
     remote_s, offset_s = recording.clock_offsets(key)
     if not len(remote_s):
         clock.add_pair(recording.summary(key).first_stamp, 0.0)
@@ -193,7 +201,7 @@ def _clock(recording: Recording, key: str, step_s: float) -> ClockTrack:
 def _markers_of(recording: Recording, key: str) -> Iterator[tuple[float, str]]:
     if not recording.summary(key).n_samples:
         return
-    clock = _clock(recording, key, np.inf)
+    clock = _clock(recording, key, ClockTrack(np.inf))
     labels: list[str] = []
     pieces: list[Piece] = []
     for item in recording.blocks({key: 1024}):

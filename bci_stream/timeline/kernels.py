@@ -9,24 +9,58 @@ from numba import njit
 
 # --- dejitter: float state ----------------------------------------------------------------------
 ANCHOR_S, PERIOD_S, P_PHASE, P_CROSS, P_RATE, VAR_SAMPLE, VAR_BLOCK = 0, 1, 2, 3, 4, 5, 6
-LAST_OUT_S, BLOCK_SUM, BLOCK_INDEX_SUM, FAST_MEAN, SUSPECT_SUM = 7, 8, 9, 10, 11
-N_FLOATS = 12
+LAST_OUT_S, BLOCK_SUM, BLOCK_INDEX_SUM, FAST_MEAN, SUSPECT_SUM, SUSPECT_LEAST = 7, 8, 9, 10, 11, 12
+EXPECTED_S, LOST, LOST_HERE, LEAST_NOW, LEAST_BEFORE, LEAST_USUAL = 13, 14, 15, 16, 17, 18
+N_FLOATS = 19
 # --- dejitter: integer state --------------------------------------------------------------------
 INDEX, ANCHOR_INDEX, BLOCK_N, BLOCK_TARGET, N_BLOCKS, N_SUSPECT, STARTED, BREAK_DUE = 0, 1, 2, 3, 4, 5, 6, 7
-N_SEGMENTS, N_LOST, N_OVERLAP = 8, 9, 10
-N_INTS = 11
+N_SEGMENTS, N_OVERLAP, HELD, N_FLAT, N_DOUBTED, LEAST_N, IS_RIPE = 8, 9, 10, 11, 12, 13, 14
+N_INTS = 15
 
 _NOISE_VAR = (4e-3) ** 2
 _PHASE_VAR = (20e-3) ** 2
 _MEMORY_S = 60.0
+_HOLD_S = 0.2  # suspects are placed when it is known what they are, or after so long as if on time
+_SURE_S = (0.1, 0.5)  # how long late samples must stay late to be behind a loss, calm and stormy
+_SURE_SDS = 25.0  # between the two: so many times the jitter
+_LEAST_S = 0.5  # the least late sample of so long stands for those that were not held up
+_OUTLIER = 2.5**2  # so many times its variance is the most that a residual counts for
+_LATE_S = 0.02  # what is less late than this is never suspected
+_RIPE_S = 1.0  # when a segment's line is sure enough to count whole lost samples by it
 
 
 @njit(cache=True, nogil=True)
-def _start_segment(f: Any, k: Any, t_s: Any) -> None:
-    """A new gap-free stretch whose first sample is at about ``t_s``; what is known of the rate stays."""
+def _settle_loss(f: Any, k: Any) -> None:
+    """Count what was lost before this segment anew, by its line as it is known now."""
+    period = f[PERIOD_S]
+    first_s = f[ANCHOR_S] - k[ANCHOR_INDEX] * period
+    lost = (first_s - f[EXPECTED_S]) / period
+    if f[LOST_HERE] != 0.0 and lost > 0.0:
+        f[LOST] += lost - f[LOST_HERE]
+        f[LOST_HERE] = lost
+
+
+@njit(cache=True, nogil=True)
+def _start_segment(f: Any, k: Any, expected_s: Any, shift_s: Any) -> None:
+    """A new gap-free stretch: its first sample is ``shift_s`` later than the line so far expected it.
+
+    What is known of the rate stays. What was lost is counted; a shift back soon after takes it back.
+    """
     period = f[PERIOD_S]
     known = k[N_BLOCKS] >= 50
-    f[ANCHOR_S] = t_s
+    young = k[INDEX] * period < 2.0
+    if k[IS_RIPE] == 0:
+        _settle_loss(f, k)
+    if shift_s > 0:
+        f[LOST_HERE] = shift_s / period
+        f[LOST] += f[LOST_HERE]
+    elif young and f[LOST_HERE] > 0.0:
+        f[LOST] -= min(f[LOST_HERE], -shift_s / period)
+        f[LOST_HERE] = 0.0
+    else:
+        f[LOST_HERE] = 0.0
+    f[EXPECTED_S] = expected_s
+    f[ANCHOR_S] = expected_s + shift_s
     f[P_PHASE] = _PHASE_VAR
     f[P_CROSS] = 0.0
     if known:
@@ -34,13 +68,14 @@ def _start_segment(f: Any, k: Any, t_s: Any) -> None:
     f[BLOCK_SUM] = 0.0
     f[BLOCK_INDEX_SUM] = 0.0
     f[FAST_MEAN] = 0.0
-    f[SUSPECT_SUM] = 0.0
+    f[LEAST_NOW] = f[LEAST_BEFORE] = np.inf
+    k[LEAST_N] = 0
     k[INDEX] = 0
     k[ANCHOR_INDEX] = 0
     k[BLOCK_N] = 0
     k[BLOCK_TARGET] = 1
     k[N_BLOCKS] = 50 if known else 0
-    k[N_SUSPECT] = 0
+    k[IS_RIPE] = 0
     k[BREAK_DUE] = 1
     k[N_SEGMENTS] += 1
 
@@ -82,69 +117,177 @@ def _update_line(f: Any, k: Any, block_full: Any) -> None:
 
 
 @njit(cache=True, nogil=True)
-def _shifted(f: Any, k: Any) -> Any:
-    """Has the whole line been off for half a second, by more than the jitter explains?"""
-    spread = np.sqrt(f[VAR_BLOCK] * 0.2 / 1.8)
-    return k[N_BLOCKS] > 80 and abs(f[FAST_MEAN]) > max(2e-3, 6.0 * spread)
+def _note_least(f: Any, k: Any, r: Any) -> None:
+    """Follow the least residual of the last half to whole second, and what it usually is."""
+    f[LEAST_NOW] = min(f[LEAST_NOW], r)
+    k[LEAST_N] += 1
+    if k[LEAST_N] * f[PERIOD_S] >= _LEAST_S:
+        usual = f[LEAST_NOW] - f[LEAST_USUAL]
+        f[LEAST_USUAL] += (0.5 if k[N_BLOCKS] < 50 else 0.05) * usual
+        f[LEAST_BEFORE] = f[LEAST_NOW]
+        f[LEAST_NOW] = np.inf
+        k[LEAST_N] = 0
 
 
 @njit(cache=True, nogil=True)
-def dejitter(raw: Any, f: Any, k: Any, block_full: Any, times: Any, kinds: Any) -> None:
-    """Smooth local stamps, in place of ``times``; ``kinds``: 0 ordinary, 1 first of a segment, -1 overlap."""
+def _shifted(f: Any, k: Any) -> Any:
+    """Has the whole line been off for half a second, by more than the jitter explains?
+
+    Late on the average is not enough: where radio stalls, some samples are on time still.
+    """
+    spread = np.sqrt(f[VAR_BLOCK] * 0.2 / 1.8)
+    shift = f[FAST_MEAN]
+    if k[N_BLOCKS] <= 80 or abs(shift) <= max(2e-3, 6.0 * spread):
+        return False
+    least = min(f[LEAST_NOW], f[LEAST_BEFORE]) - f[LEAST_USUAL]
+    return shift < 0 or least > 0.5 * shift
+
+
+@njit(cache=True, nogil=True)
+def _suspect(f: Any, k: Any, r: Any, threshold: Any) -> Any:
+    """Take in a residual beyond the threshold; returns the shift of the line that it proves, or 0.
+
+    Late samples are behind a loss when they stay late by as much. Samples that were held up come in
+    a rush, each less late than the one before, and are on time in the end.
+    """
+    period = f[PERIOD_S]
+    if f[SUSPECT_SUM] * r < 0:
+        k[N_SUSPECT] = 0
+    if k[N_SUSPECT] == 0:
+        k[N_FLAT] = 0
+        f[SUSPECT_SUM] = 0.0
+        f[SUSPECT_LEAST] = r
+    k[N_SUSPECT] += 1
+    jitter = np.sqrt(f[VAR_SAMPLE])
+    if r > 0 and r < f[SUSPECT_LEAST] - max(5e-3, jitter):
+        f[SUSPECT_LEAST] = r
+        f[SUSPECT_SUM] = 0.0
+        k[N_FLAT] = 0
+    k[N_FLAT] += 1
+    f[SUSPECT_SUM] += r
+    if abs(r) > (max(1.0, 2.0 * threshold) if r > 0 else max(0.25, 2.0 * threshold)):
+        return r
+    sure_s = min(max(_SURE_SDS * jitter, _SURE_S[0]), _SURE_S[1]) if r > 0 else 0.15
+    if k[N_FLAT] >= max(4, round(sure_s / period)):
+        return f[SUSPECT_SUM] / k[N_FLAT]
+    return 0.0
+
+
+@njit(cache=True, nogil=True)
+def _learn(f: Any, k: Any, r: Any, block_full: Any) -> None:
+    """Take in an ordinary residual."""
+    period = f[PERIOD_S]
+    usual = min(r * r, _OUTLIER * f[VAR_SAMPLE] + 1e-6)  # one late packet is no jitter yet
+    f[VAR_SAMPLE] += min(1.0, period / 2.0) * (usual - f[VAR_SAMPLE])
+    f[BLOCK_SUM] += r
+    f[BLOCK_INDEX_SUM] += k[INDEX]
+    k[BLOCK_N] += 1
+    _note_least(f, k, r)
+
+
+@njit(cache=True, nogil=True)
+def _line_s(f: Any, k: Any, index: Any) -> Any:
+    """Where the line has the sample with this number of its segment."""
+    return f[ANCHOR_S] + (index - k[ANCHOR_INDEX]) * f[PERIOD_S]
+
+
+@njit(cache=True, nogil=True)
+def _emit(f: Any, k: Any, t: Any, times: Any, kinds: Any, at: Any) -> None:
+    """Hand out one time, after all before it."""
+    last = f[LAST_OUT_S]
+    period = f[PERIOD_S]
+    if t <= last - max(period, 0.05):
+        k[N_OVERLAP] += 1
+        kinds[at] = -1
+        times[at] = t
+        return
+    t = max(t, last + 0.25 * period)
+    kinds[at] = k[BREAK_DUE]
+    k[BREAK_DUE] = 0
+    times[at] = t
+    f[LAST_OUT_S] = t
+
+
+@njit(cache=True, nogil=True)
+def release(f: Any, k: Any, times: Any, kinds: Any, at: Any, n_newer: Any) -> Any:
+    """Hand out all held samples by the line as it is; ``n_newer`` came after them. Returns the next place."""
+    first = k[INDEX] - n_newer - k[HELD]
+    for i in range(k[HELD]):
+        _emit(f, k, _line_s(f, k, first + i), times, kinds, at)
+        at += 1
+    k[HELD] = 0
+    return at
+
+
+@njit(cache=True, nogil=True)
+def dejitter(raw: Any, f: Any, k: Any, block_full: Any, times: Any, kinds: Any) -> Any:
+    """Smooth local stamps into ``times``; ``kinds``: 0 ordinary, 1 first of a segment, -1 overlap.
+
+    A stamp that is NaN says nothing, but its sample is in its place. Returns how many were handed out,
+    counting those held from before; the newest may be held.
+    """
+    at = 0
     for i in range(raw.shape[0]):
         y = raw[i]
         if k[STARTED] == 0:
+            if y != y:
+                times[at], kinds[at] = y, -1
+                at += 1
+                continue
             k[STARTED] = 1
-            _start_segment(f, k, y)
-        period = f[PERIOD_S]
-        t = f[ANCHOR_S] + (k[INDEX] - k[ANCHOR_INDEX]) * period
-        r = y - t
-        threshold = max(max(0.04, 0.8 * period), 6.0 * np.sqrt(f[VAR_SAMPLE]))
-        big = max(0.25, 2.0 * threshold)
-        moved = 0.0
-        if abs(r) > big:
-            moved = r
-        elif abs(r) > threshold:
-            if f[SUSPECT_SUM] * r < 0:
-                k[N_SUSPECT] = 0
-                f[SUSPECT_SUM] = 0.0
-            k[N_SUSPECT] += 1
-            f[SUSPECT_SUM] += r
-            if k[N_SUSPECT] >= max(4, round(0.15 / period)):
-                moved = f[SUSPECT_SUM] / k[N_SUSPECT]
-        else:
-            k[N_SUSPECT] = 0
-            f[SUSPECT_SUM] = 0.0
-            f[VAR_SAMPLE] += min(1.0, period / 2.0) * (r * r - f[VAR_SAMPLE])
-            f[BLOCK_SUM] += r
-            f[BLOCK_INDEX_SUM] += k[INDEX]
-            k[BLOCK_N] += 1
-        if moved != 0.0:
-            if moved > 0:
-                k[N_LOST] += max(1, round(moved / period))
-            _start_segment(f, k, t + moved)
-            t = t + moved
-            f[BLOCK_SUM] = y - t
-            k[BLOCK_N] = 1
-        k[INDEX] += 1
-        if k[BLOCK_N] >= k[BLOCK_TARGET]:
-            _update_line(f, k, block_full)
-            if _shifted(f, k):
-                shift = f[FAST_MEAN]
-                if shift > 0:
-                    k[N_LOST] += round(shift / f[PERIOD_S])
-                _start_segment(f, k, f[ANCHOR_S] + shift)
-        last = f[LAST_OUT_S]
-        if t <= last - max(period, 0.05):
-            k[N_OVERLAP] += 1
-            kinds[i] = -1
-            times[i] = t
+            _start_segment(f, k, y, 0.0)
+        if y != y:
+            if k[N_SUSPECT] == 0 or k[HELD] == 0:
+                at = release(f, k, times, kinds, at, 0)
+                _emit(f, k, _line_s(f, k, k[INDEX]), times, kinds, at)
+                at += 1
+            else:
+                k[HELD] += 1
+            k[INDEX] += 1
             continue
-        t = max(t, last + 0.25 * period)
-        kinds[i] = k[BREAK_DUE]
-        k[BREAK_DUE] = 0
-        times[i] = t
-        f[LAST_OUT_S] = t
+        t = _line_s(f, k, k[INDEX])
+        r = y - t
+        threshold = max(max(_LATE_S, 0.8 * f[PERIOD_S]), 6.0 * np.sqrt(f[VAR_SAMPLE]))
+        if abs(r) <= threshold:
+            k[N_SUSPECT] = 0
+            at = release(f, k, times, kinds, at, 0)
+            _learn(f, k, r, block_full)
+            k[INDEX] += 1
+            if k[BLOCK_N] >= k[BLOCK_TARGET]:
+                _update_line(f, k, block_full)
+                if _shifted(f, k):
+                    _start_segment(f, k, f[ANCHOR_S], f[FAST_MEAN])
+                    k[INDEX] = 0
+                    _emit(f, k, f[ANCHOR_S] - f[PERIOD_S], times, kinds, at)
+                    at += 1
+                    continue
+                if k[IS_RIPE] == 0 and k[INDEX] * f[PERIOD_S] >= _RIPE_S:
+                    _settle_loss(f, k)
+                    f[LOST] = np.round(f[LOST])
+                    k[IS_RIPE] = 1
+            _emit(f, k, t, times, kinds, at)
+            at += 1
+            continue
+        moved = _suspect(f, k, r, threshold)
+        if moved == 0.0:
+            if k[HELD] * f[PERIOD_S] < _HOLD_S and (k[HELD] > 0 or k[N_SUSPECT] == 1):
+                k[HELD] += 1
+                k[INDEX] += 1
+                continue
+            at = release(f, k, times, kinds, at, 0)
+            k[INDEX] += 1
+            _emit(f, k, t, times, kinds, at)
+            at += 1
+            continue
+        n_held = k[HELD]
+        k[N_SUSPECT] = 0
+        _start_segment(f, k, t - n_held * f[PERIOD_S], moved)
+        k[INDEX] = n_held + 1
+        k[HELD] = n_held
+        at = release(f, k, times, kinds, at, 1)
+        _emit(f, k, _line_s(f, k, n_held), times, kinds, at)
+        at += 1
+    return at
 
 
 # --- grid -----------------------------------------------------------------------------------------

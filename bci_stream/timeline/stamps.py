@@ -4,9 +4,14 @@ liblsl smooths on the sample count and does not see gaps: after g lost seconds i
 by -g, and overshoot for minutes. Here a line (phase, period) is fitted per gap-free segment by a
 recursive least-squares filter with a prior on the rate and a memory of one minute. It is updated at
 fixed sample counts only (1, 2, 4, … then every tenth of a second), so that chunking cannot matter.
-A residual beyond 0.25 s starts a new segment at once; one beyond six times the jitter (at least
-40 ms) starts one when it has lasted 0.15 s, so that a stalled packet is not taken for a loss; a
-smaller shift of the whole line is found within about a second.
+
+Samples that are late by more than six times the jitter (at least 40 ms) are behind a loss, or were held
+up by the radio. After a loss the samples stay late by as much; after a stall they come in a rush, each
+less late than the one before. So they are held back until that is known: a tenth of a second where the
+jitter is small, at most :data:`HOLD_S`, and the decision may take half a second where it is large. A step
+of more than a second is believed at once. A smaller shift of the whole line is found within about a
+second, from the mean and from the samples that were not held up. What was lost is counted by the lines
+before and after, once they are sure, so that the count does not wander.
 """
 
 from __future__ import annotations
@@ -14,9 +19,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from bci_stream.messages import TimeArray
+from bci_stream.messages import FloatArray, TimeArray
 
 BLOCK_S = 0.1
+HOLD_S = 0.2  # as in kernels.py
 _RATE_PRIOR = 0.05  # a device's true rate is within 5 % of its nominal one, or it is measured first
 
 
@@ -35,17 +41,30 @@ class Dejitter:
         self._f[kn.P_RATE] = (_RATE_PRIOR * self._nominal) ** 2
         self._f[kn.VAR_SAMPLE] = self._f[kn.VAR_BLOCK] = 5e-3**2
         self._f[kn.LAST_OUT_S] = -np.inf
+        self._f[kn.LEAST_NOW] = self._f[kn.LEAST_BEFORE] = np.inf
 
     def step(self, local: TimeArray) -> tuple[TimeArray, NDArray[np.int8]]:
-        """Smooth (n,) local stamps.
+        """Smooth (n,) local stamps; NaN for a sample that is in its place but says no time.
 
-        Returns (n,) times, and per sample 0, or 1 for the first of a segment, or -1 where it lies
-        before samples that were already placed (to be dropped).
+        Returns (m,) times of the oldest samples not yet returned, and per sample 0, or 1 for the first
+        of a segment, or -1 where it lies before samples that were already placed (to be dropped).
+        ``m`` is ``n`` but where samples are held back.
         """
-        times = np.empty(len(local))
-        kinds = np.empty(len(local), np.int8)
-        self._kn.dejitter(np.ascontiguousarray(local), self._f, self._k, self._block_full, times, kinds)
+        room = len(local) + self.n_held
+        times, kinds = np.empty(room), np.empty(room, np.int8)
+        n = self._kn.dejitter(np.ascontiguousarray(local), self._f, self._k, self._block_full, times, kinds)
+        return times[:n], kinds[:n]
+
+    def finish(self) -> tuple[TimeArray, NDArray[np.int8]]:
+        """The stream has ended: the samples that were held back, as if they had been on time."""
+        times, kinds = np.empty(self.n_held), np.empty(self.n_held, np.int8)
+        self._kn.release(self._f, self._k, times, kinds, 0, 0)
         return times, kinds
+
+    @property
+    def n_held(self) -> int:
+        """Samples that are held back, at most :data:`HOLD_S` of them and one."""
+        return int(self._k[self._kn.HELD])
 
     @property
     def period_s(self) -> float:
@@ -70,9 +89,33 @@ class Dejitter:
     @property
     def n_lost(self) -> int:
         """Samples that the device must have taken and that never came, by the stamps."""
-        return int(self._k[self._kn.N_LOST])
+        return max(0, round(float(self._f[self._kn.LOST])))
 
     @property
     def n_overlap(self) -> int:
         """Samples stamped before ones that had already been placed."""
         return int(self._k[self._kn.N_OVERLAP])
+
+
+class Dejittered:
+    """A :class:`Dejitter` with the samples beside their stamps.
+
+    ``stage`` tells of rate, jitter and loss.
+    """
+
+    def __init__(self, sfreq: float) -> None:
+        self.stage = Dejitter(sfreq)
+        self._held: FloatArray | None = None
+
+    def step(self, local: TimeArray, data: FloatArray) -> tuple[TimeArray, NDArray[np.int8], FloatArray]:
+        """(n,) stamps and (n, n_channels) samples -> those that are placed: times, kinds, samples."""
+        times, kinds = self.stage.step(local)
+        if self._held is not None:
+            data = np.concatenate((self._held, data))
+        self._held = data[len(times) :].copy() if len(times) < len(data) else None
+        return times, kinds, data[: len(times)]
+
+    def finish(self) -> tuple[TimeArray, NDArray[np.int8], FloatArray] | None:
+        """What is left at the end of the stream."""
+        held, self._held = self._held, None
+        return None if held is None else (*self.stage.finish(), held)

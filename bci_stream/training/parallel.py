@@ -16,6 +16,7 @@ from typing import Any, Final, TypeVar
 import torch
 
 from bci_stream.errors import ConfigError
+from bci_stream.model.allocator import keep_freed_memory
 from bci_stream.model.network import build_network
 from bci_stream.training.cache import prepare_corpus
 from bci_stream.training.evaluate import main_pattern
@@ -152,6 +153,7 @@ def run_jobs(function: Callable[[Job], Answer], jobs: Sequence[Job], workers: Wo
 
 def _on_threads(n_threads: int, function: Callable[[Job], Answer], job: Job) -> Answer:
     torch.set_num_threads(n_threads)
+    keep_freed_memory()
     return function(job)
 
 

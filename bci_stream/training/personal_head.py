@@ -86,9 +86,11 @@ def fit_head(z: Floats, x: Floats, labels: Ints, strengths: tuple[float, ...] = 
     head = Head(mean, scale, unchanged.weights, np.inf)
     u, s, basis = np.linalg.svd(head.scaled(x), full_matrices=False)
     rows = u * s  # the same trials in as many coordinates as there are trials: the penalty is the same
-    with _one_thread():
-        losses = [left_out_losses(z, rows, labels, one) for one in strengths]
-    strength = _strongest_as_good(strengths, losses)
+    strength = strengths[0]
+    if len(strengths) > 1:
+        with _one_thread():
+            losses = [left_out_losses(z, rows, labels, one) for one in strengths]
+        strength = _strongest_as_good(strengths, losses)
     return head._replace(weights=basis.T @ _weights(z, rows, labels, strength), strength=strength)
 
 

@@ -63,7 +63,10 @@ class Preparer:
         Raises:
             CorpusError: the trial has no signal that the contract wants, or none of its classes.
         """
-        hops = self.hops(trial)
+        return self.session_of(trial, self.hops(trial))
+
+    def session_of(self, trial: Trial, hops: Sequence[Hop]) -> Session:
+        """As :meth:`session`, of the trial's own hops, made just now."""
         labels = np.full(len(hops), UNLABELLED, np.int64)
         if trial.label not in self._contract.classes:
             known = ", ".join(self._contract.classes)

@@ -29,7 +29,8 @@ def typed(monkeypatch):
 
 def test_a_typed_line_agrees_and_nothing_is_waited_for(typed, capsys):
     source = Source()
-    agreeing = Agreeing(source)
+    others = []
+    agreeing = Agreeing(source, others.append)
     agreeing.look()
     assert source.asked == []
     assert "type `agree eeg`" in agreeing.offer("eeg", "'Cap' came back changed")
@@ -39,6 +40,7 @@ def test_a_typed_line_agrees_and_nothing_is_waited_for(typed, capsys):
     for _ in range(3):
         agreeing.look()
     assert source.asked == ["eeg", "audio"]
+    assert others == ["hello"]
     told = capsys.readouterr().err
     assert "eeg: taken as it is now" in told
     assert "audio: there is nothing to agree to" in told

@@ -3,6 +3,7 @@ import json
 import pytest
 
 from apps import compare
+from apps.console import out
 from bci_stream.errors import ConfigError, ResultError
 from bci_stream.training.planted import Plant, write_planted
 
@@ -13,7 +14,7 @@ def paths(tmp_path):
 
 
 def test_the_table_names_every_pair_and_the_protocol(paths, capsys, monkeypatch):
-    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setattr(out, "width", 200)
     compare.run(paths)
     said = capsys.readouterr().out
     assert "planted is better" in said

@@ -18,6 +18,7 @@ from tests.apps.command import ROOT
         ("models", "cached tokens"),
         ("microphone", "Microphone"),
         ("record", "bci-stream record"),
+        ("calibration", "last trial to report"),
     ],
 )
 def test_a_quick_run_prints_its_table(name, words):

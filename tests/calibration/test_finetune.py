@@ -13,6 +13,7 @@ from calibration.errors import CalibrationError
 from calibration.finetune import (
     Answers,
     Candidate,
+    FinetuneSettings,
     answers_of,
     calibrate,
     choose,
@@ -40,7 +41,6 @@ FEW = StepSettings(checkpoints=(1, 2), n_windows=16, n_trials=3)
 @pytest.mark.parametrize(
     ("rung", "parts"),
     [
-        (HEAD, {"classifier", "heads"}),
         (FUSION, {"classifier", "heads", "fusion", "encoders.eeg", "encoders.audio"}),
         (LAST_BLOCK, {"classifier", "heads", "fusion", "encoders.eeg", "encoders.audio"}),
         (FULL, {"classifier", "heads", "fusion", "encoders.eeg", "encoders.audio"}),
@@ -50,15 +50,48 @@ def test_a_rung_moves_what_it_may_and_leaves_the_base_alone(rung, parts, base, t
     before = copy.deepcopy(base.network.state_dict())
     stages = list(walk(base.network, rung, trials.sessions[:6], FEW))
     assert [stage.n_steps for stage in stages] == [1, 2]
+    assert not any(torch.isnan(p).any() for p in stages[-1].network.parameters())
     change = moved(base.network, stages[-1].network)
     assert {part for part, share in change.items() if share > 0} == parts
     for name, value in before.items():
         torch.testing.assert_close(base.network.state_dict()[name], value, rtol=0, atol=0)
 
 
+def test_the_head_moves_the_last_layers_alone(base, trials):
+    (stage,) = walk(base.network, HEAD, trials.sessions[:10], FEW)
+    before = dict(base.network.named_parameters())
+    moved_names = {name for name, p in stage.network.named_parameters() if not torch.equal(p, before[name])}
+    last = {f"classifier.6.{part}" for part in ("weight", "bias")}
+    assert moved_names == last | {
+        f"heads.{m}.{part}" for m in ("eeg", "audio") for part in ("weight", "bias")
+    }
+
+
+def test_the_head_is_the_penalised_logistic_regression_that_it_says(base, trials):
+    """Its own answers on what it was fitted to are those of the closed form, not only near to them."""
+    sessions = trials.sessions[:12]
+    (stage,) = walk(base.network, HEAD, sessions, FEW)
+    labels = np.array([session.label for session in sessions])
+
+    def nll(network):
+        return answers_of(network, sessions).losses(labels, "both").mean()
+
+    assert nll(stage.network) < nll(base.network) - 0.05
+    shifted = copy.deepcopy(stage.network)
+    gradients = []
+    for k in range(5):  # at the optimum the fused answer's bias has the pull of the penalty and no more
+        with torch.no_grad():
+            shifted.classifier[6].bias[k] += 0.5
+        gradients.append(nll(shifted) - nll(stage.network))
+        with torch.no_grad():
+            shifted.classifier[6].bias[k] -= 0.5
+    assert max(gradients) > 0
+    assert min(gradients) > -0.05
+
+
 def test_the_blocks_of_encoders_move_only_where_they_may(base, trials):
     for rung in (HEAD, FUSION):
-        (*_, last) = walk(base.network, rung, trials.sessions[:6], FEW)
+        *_, last = walk(base.network, rung, trials.sessions[:6], FEW)
         for name, p in last.network.named_parameters():
             if name.startswith("encoders.") and ".pool." not in name:
                 assert torch.equal(p, dict(base.network.named_parameters())[name]), name
@@ -108,6 +141,46 @@ def test_the_split_is_in_time_and_by_class(base, trials):
         latest = max(trial.trial for trial in known if trial.label == label)
         assert latest < min(trial.trial for trial in test if trial.label == label)
     assert not {trial.trial for trial in known} & {trial.trial for trial in test}
+
+
+def test_later_recordings_test_what_all_of_the_first_calibrated(base, trials):
+    known, later = trials.sessions[:15], trials.sessions[15:]
+    found = calibrate(base.network, known, base.contract.classes, BRIEF, later=later)
+    assert found.later
+    assert len(found.known) == len(known)
+    assert found.labels.tolist() == [session.label for session in later]
+    with pytest.raises(CalibrationError, match="hold no good trial"):
+        calibrate(base.network, known, base.contract.classes, BRIEF, later=[])
+    few = [t for t in known if t.label != known[0].label] + [known[0]]
+    with pytest.raises(CalibrationError, match="has 1 good trial"):
+        calibrate(base.network, few, base.contract.classes, BRIEF, later=later)
+    rest = [t for t in known if t.label != known[0].label]
+    with pytest.raises(CalibrationError, match="no trial of it calibrates"):
+        calibrate(base.network, rest, base.contract.classes, BRIEF, later=[known[0]])
+
+
+def test_costly_rungs_are_tried_only_while_the_one_below_was_of_use(base, trials, monkeypatch):
+    tried = []
+
+    def losses(network, held, labels):
+        return np.stack([np.full(len(labels), next(worth)), np.ones(len(labels))])
+
+    def stages(base, rung, rest, settings, cancelled):
+        tried.append(rung)
+        return [(0, base)]
+
+    monkeypatch.setattr("calibration.finetune._losses", losses)
+    monkeypatch.setattr("calibration.finetune._stages", stages)
+    for values, last in (([1.0, 0.9, 0.8, 0.7], LAST_BLOCK), ([1.0, 1.0, 0.8, 0.9], LAST_BLOCK)):
+        tried.clear()
+        worth = iter(np.repeat(values, 3).tolist() + [0.6] * 99)
+        rungs = FinetuneSettings((AS_IT_IS, HEAD, FUSION, LAST_BLOCK))
+        calibrate(base.network, trials.sessions, base.contract.classes, rungs)
+        assert tried[11] == last
+    tried.clear()
+    worth = iter(np.repeat([1.0, 0.7, 0.8], 3).tolist() + [0.6] * 99)
+    calibrate(base.network, trials.sessions, base.contract.classes, rungs)
+    assert LAST_BLOCK not in tried
 
 
 def test_too_few_trials_say_what_is_missing(base, trials):

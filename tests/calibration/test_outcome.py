@@ -10,7 +10,10 @@ import pytest
 from simulated_calibration import BRIEF, BUNDLE, record
 
 from bci_stream.model.bundle import load_bundle
+from calibration.drift import from_bytes
 from calibration.errors import CalibrationError, ProfileError
+from calibration.finetune import FinetuneSettings
+from calibration.ladder import rungs_up_to
 from calibration.outcome import calibrate_person, weights_sha256
 from calibration.profile import ProfileStore
 from calibration.resume import markers_of
@@ -26,7 +29,7 @@ def test_trials_are_those_of_the_markers_but_what_was_taken_back(recording, tria
     classes = load_bundle(BUNDLE).contract.classes
     assert [classes[session.label] for session in trials.sessions] == labels
     assert [session.trial for session in trials.sessions] == list(range(len(labels)))
-    assert trials.left_out == ()
+    assert trials.left_out == (f"{recording}, trial 3: taken back (noisy)",)
 
 
 def test_the_same_recording_gives_the_same_weights(recording, base, tmp_path):
@@ -36,6 +39,11 @@ def test_the_same_recording_gives_the_same_weights(recording, base, tmp_path):
         found.append(calibrate_person(store, "anna", base, [recording], created=WHEN, settings=BRIEF))
     one, two = found
     assert one.model.weights_sha256 == two.model.weights_sha256
+    data, model, number = ProfileStore(tmp_path / "one").normal("anna")
+    assert (model, number) == ("calibrated" if one.model.better else "base", 1)
+    normal = from_bytes(data)
+    assert set(normal.parts) == {"eeg", "audio"}
+    assert set(normal.confidence) == {"base", "calibrated"}
     bundle = load_bundle(tmp_path / "one" / "anna" / "models" / "0001.bci")
     assert bundle.sha256 == one.model.sha256
     assert bundle.contract.lineage == base.sha256
@@ -54,6 +62,24 @@ def test_a_second_calibration_is_a_second_model(recording, base, tmp_path):
         outcome = calibrate_person(store, "anna", base, [recording], created=WHEN, settings=BRIEF)
         assert outcome.model.number == number
     assert len(store.load("anna").models) == 2
+
+
+def test_a_later_recording_tests_what_the_first_calibrated(recording, base, tmp_path):
+    later = record(tmp_path / "later.xdf", duration_s=40.0)
+    store = ProfileStore(tmp_path / "p")
+    outcome = calibrate_person(
+        store,
+        "anna",
+        base,
+        [recording],
+        created=WHEN,
+        later=[later],
+        settings=FinetuneSettings(BRIEF.rungs[:2]),
+    )
+    report = json.loads((outcome.report / "report.json").read_text())
+    assert outcome.model.n_test == len(read_trials([later], "anna", base.contract).sessions)
+    assert len(report["known"]) == len(read_trials([recording], "anna", base.contract).sessions)
+    assert "of the later ones test" in report["protocol"]
 
 
 def test_another_montage_is_refused_by_name(recording, base, tmp_path):
@@ -78,15 +104,16 @@ def run(*words, folder):
     )
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(900)
-def test_the_command_and_the_api_give_the_same_profile(recording, base, tmp_path):
-    done = run(
-        "calibrate", "anna", "--recording", recording, "--profiles", tmp_path / "p", "--json", folder=tmp_path
-    )
+@pytest.mark.parametrize(
+    "rung", ["head", pytest.param("everything", marks=[pytest.mark.slow, pytest.mark.timeout(900)])]
+)
+def test_the_command_and_the_api_give_the_same_profile(rung, recording, base, tmp_path):
+    words = ("calibrate", "anna", "--from", recording, "--up-to", rung)
+    done = run(*words, "--profiles", tmp_path / "p", "--json", folder=tmp_path)
     assert done.returncode == 0, done.stderr
     store = ProfileStore(tmp_path / "q")
-    outcome = calibrate_person(store, "anna", base, [recording], created=WHEN)
+    settings = FinetuneSettings(rungs_up_to(rung))
+    outcome = calibrate_person(store, "anna", base, [recording], created=WHEN, settings=settings)
     theirs = load_bundle(tmp_path / "p" / "anna" / "models" / "0001.bci")
     assert weights_sha256(theirs.network) == outcome.model.weights_sha256
     said = json.loads(done.stdout)
@@ -102,6 +129,9 @@ def test_profiles_on_the_command_line(tmp_path, recording, base):
     assert shown.returncode == 0, shown.stderr
     assert run("profile", "activate", "anna", "1", "--profiles", tmp_path, folder=tmp_path).returncode == 0
     assert store.load("anna").active == 1
+    back = run("profile", "rollback", "anna", "--profiles", tmp_path, folder=tmp_path)
+    assert back.returncode == 0, back.stderr
+    assert store.load("anna").active is None
     wrong = run("profile", "activate", "anna", "9", "--profiles", tmp_path, folder=tmp_path)
     assert wrong.returncode == 2
     assert "no model 9" in wrong.stderr
@@ -117,6 +147,8 @@ def test_profiles_on_the_command_line(tmp_path, recording, base):
         (("calibrate", "anna", "--protocol", "dance"), "no protocol dance"),
         (("calibrate", "anna", "--recording", "absent.xdf"), "absent.xdf"),
         (("calibrate", "anna"), "agree"),
+        (("calibrate", "anna", "--test", "later.xdf"), "--from"),
+        (("calibrate", "anna", "--from", "absent.xdf", "--up-to", "roof"), "no rung roof"),
         (("profile", "show", "nobody"), "no profile nobody"),
     ],
 )

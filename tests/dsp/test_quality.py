@@ -5,7 +5,7 @@ import pytest
 
 from bci_stream.dsp.artifacts import ArtifactDetector, ArtifactSettings
 from bci_stream.dsp.filters import SosFilter, design_sos
-from bci_stream.dsp.quality import QualityMeter, QualityWord, unit_suspicion
+from bci_stream.dsp.quality import QualityMeter, QualityWord
 from bci_stream.errors import ConfigError
 from bci_stream.messages import Flag
 
@@ -68,20 +68,3 @@ def test_a_gap_is_no_signal() -> None:
 def test_no_span_is_refused(sfreq: float, span_s: float) -> None:
     with pytest.raises(ConfigError, match="quality"):
         QualityMeter(["Fz"], sfreq, span_s)
-
-
-@pytest.mark.parametrize(
-    ("sd_uv", "words"),
-    [
-        (2e-5, "volts tagged as µV"),
-        ([1e-5, 2e-5, 0.0, np.nan], "volts tagged as µV"),
-        (2e4, "nV or raw counts"),
-        ([15.0, 20.0, 1e6], None),
-        (0.06, None),
-        (4999.0, None),
-        ([0.0, 0.0], None),
-    ],
-)
-def test_unit_suspicion(sd_uv: float | list[float], words: str | None) -> None:
-    found = unit_suspicion(sd_uv)
-    assert found is None if words is None else found is not None and words in found

@@ -26,7 +26,8 @@ def pixels(widget: Any) -> np.ndarray:
     """What is on the screen: (height, width) of 0xffRRGGBB."""
     image = widget.grab().toImage().convertToFormat(widget.grab().toImage().Format.Format_RGB32)
     raw = image.constBits()
-    raw.setsize(image.sizeInBytes())
+    if hasattr(raw, "setsize"):  # PyQt6 hands out a pointer without a length, PySide6 a memoryview
+        raw.setsize(image.sizeInBytes())
     rows = np.frombuffer(raw, np.uint32).reshape(image.height(), image.bytesPerLine() // 4)
     return (rows[:, : image.width()] | np.uint32(0xFF000000)).copy()
 

@@ -246,7 +246,7 @@ def test_a_model_that_takes_seconds_leaves_the_window_quick_and_its_word_stale(q
     quick = predictor.predict
 
     def slow():
-        time.sleep(3.0)
+        time.sleep(5.0)
         return quick()
 
     predictor.predict = slow

@@ -78,7 +78,7 @@ def test_a_client_that_stands_still_gets_the_newest_and_no_backlog(sink):
         wait_until(lambda: sink.n_skipped > 480)
         gate.set()
         seen = still.until(499)
-    assert len(seen) <= 8
+    assert len(seen) <= 50  # of 500: what was on its way before the first ping went unanswered
     assert seen[-1] == 499
     assert seen == sorted(seen)
 

@@ -75,6 +75,28 @@ def test_a_long_absence_is_believed_after_a_while_without_offsets():
     np.testing.assert_allclose(out, late)
 
 
+@pytest.mark.parametrize("jump_s", [10.0, -10.0, -600.0])
+@pytest.mark.parametrize("n_in_flight", [0, 1, 5])
+def test_an_offset_that_overtakes_samples_from_before_the_reset_misplaces_none(jump_s, n_in_flight):
+    """The clock is measured just after it jumped, while samples from before are still on their way."""
+    track = ClockTrack()
+    track.add_pair(1000.0, 55.0)
+    placed = [admitted(track, 1000.0 + np.arange(0, 2.0, 0.1))]
+    track.add_pair(1002.0 + n_in_flight * 0.1 + jump_s, 55.0 - jump_s)
+    placed.append(admitted(track, 1002.0 + np.arange(n_in_flight) * 0.1))
+    placed.append(admitted(track, 1002.0 + np.arange(n_in_flight, 60) * 0.1 + jump_s))
+    np.testing.assert_allclose(np.concatenate(placed), 1055.0 + np.arange(80) * 0.1)
+    assert track.n_resets == 1
+
+
+def test_samples_with_impossible_stamps_keep_their_place():
+    track = ClockTrack(keep_bad=True)
+    track.add_pair(0.0, 5.0)
+    out = admitted(track, [1.0, np.nan, 1.2, 1e15, 1.4, -4e9, np.nan, 1.7])
+    np.testing.assert_allclose(out, [6.0, np.nan, 6.2, np.nan, 6.4, np.nan, np.nan, 6.7])
+    assert track.n_bad_stamps == 4
+
+
 @pytest.mark.parametrize("gap_s", [1.5, 9.0, 29.0])
 def test_a_plain_gap_is_believed_at_the_third_sample(gap_s):
     track = ClockTrack()
@@ -125,10 +147,14 @@ STAMPS = np.concatenate(
 )
 
 
-@given(cuts(len(STAMPS)))
-def test_chunking_does_not_matter(pieces):
+STAMPS[[5, 40, 41, 180, 181]] = np.nan
+
+
+@pytest.mark.parametrize("keep_bad", [False, True])
+@given(pieces=cuts(len(STAMPS)))
+def test_chunking_does_not_matter(pieces, keep_bad):
     def run(slices):
-        track = ClockTrack()
+        track = ClockTrack(keep_bad=keep_bad)
         out = [released(track.add_pair(99.0, 1.0))]
         out += [admitted(track, STAMPS[piece]) for piece in slices]
         out.append(released(track.add_pair(6.0, 135.0)))
