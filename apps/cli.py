@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import traceback
 from pathlib import Path
@@ -396,7 +397,18 @@ def script(command: str) -> None:
 
 
 def main() -> None:
-    """Entry point: exit code 0, 2 for bad input with one clear line, 130 for Ctrl-C."""
+    """Entry point: exit code 0, 2 for bad input with one clear line, 130 for Ctrl-C.
+
+    Whatever a command writes is its owner's alone.
+    """
+    before = os.umask(0o077)
+    try:
+        _main()
+    finally:
+        os.umask(before)
+
+
+def _main() -> None:
     debug = "--debug" in sys.argv
     try:
         app(standalone_mode=False)
