@@ -276,6 +276,7 @@ def live(
             device=device_choice(brainflow, serial_port, brainflow_file, brainflow_param or (), fieldtrip),
             outputs=OutputChoice(publish, osc, ws, tuple(ws_origin or ()), csv, jsonl, windows=windows),
             recording=RecordingChoice(record, record_audio, subject, session, task, run),
+            person=profile,
         )
     )
 

@@ -19,6 +19,7 @@ from bci_stream.model.contract import Contract, Training
 from bci_stream.model.network import FusionNetwork
 from bci_stream.training.folders import new_folder
 from bci_stream.training.sessions import Session, data_sha256
+from calibration.corrections import load_corrections
 from calibration.drift import as_bytes, reference_of
 from calibration.errors import CalibrationError, ProfileError, TooFewTrialsError
 from calibration.finetune import Calibrated, FinetuneSettings, Report, Watch, calibrate, confidences
@@ -64,14 +65,15 @@ def calibrate_person(
     """
     contract = base.contract
     report("cutting the trials", 0.0)
-    trials = read_trials(recordings, name, contract)
+    said = load_corrections(store, name)
+    trials = read_trials(recordings, name, contract, said.of)
     profile = store.create(name, created, device, trials.ch_names)
     if profile.montage and trials.ch_names and profile.montage != trials.ch_names:
         raise ProfileError(
             f"profile {name} is of electrodes {', '.join(profile.montage)}, these recordings of "
             f"{', '.join(trials.ch_names)}: use another name for the other headset"
         )
-    further = read_trials(later, name, contract) if later else None
+    further = read_trials(later, name, contract, said.of) if later else None
     if further is not None and further.ch_names != trials.ch_names:
         raise CalibrationError(
             "the recordings to calibrate from and those to test on are of other electrodes"

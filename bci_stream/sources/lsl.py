@@ -113,6 +113,11 @@ class LslSource:
         """How each bound stream fares, by role. May be called from any thread."""
         return {role: inlet.status() for role, inlet in self._inlets.items()}
 
+    def agree(self, role: str) -> bool:
+        """The user takes the changed stream that came back; False when there is none to agree to."""
+        inlet = self._inlets.get(role)
+        return inlet is not None and inlet.agree()
+
     def hearts(self) -> list[Heart]:
         """The pulses of the threads that keep the streams."""
         return [inlet.heart for inlet in self._inlets.values()]

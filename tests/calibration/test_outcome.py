@@ -10,6 +10,7 @@ import pytest
 from simulated_calibration import BRIEF, BUNDLE, record
 
 from bci_stream.model.bundle import load_bundle
+from calibration.drift import from_bytes
 from calibration.errors import CalibrationError, ProfileError
 from calibration.finetune import FinetuneSettings
 from calibration.ladder import rungs_up_to
@@ -28,7 +29,7 @@ def test_trials_are_those_of_the_markers_but_what_was_taken_back(recording, tria
     classes = load_bundle(BUNDLE).contract.classes
     assert [classes[session.label] for session in trials.sessions] == labels
     assert [session.trial for session in trials.sessions] == list(range(len(labels)))
-    assert trials.left_out == ()
+    assert trials.left_out == (f"{recording}, trial 3: taken back (noisy)",)
 
 
 def test_the_same_recording_gives_the_same_weights(recording, base, tmp_path):
@@ -38,6 +39,11 @@ def test_the_same_recording_gives_the_same_weights(recording, base, tmp_path):
         found.append(calibrate_person(store, "anna", base, [recording], created=WHEN, settings=BRIEF))
     one, two = found
     assert one.model.weights_sha256 == two.model.weights_sha256
+    data, model, number = ProfileStore(tmp_path / "one").normal("anna")
+    assert (model, number) == ("calibrated" if one.model.better else "base", 1)
+    normal = from_bytes(data)
+    assert set(normal.parts) == {"eeg", "audio"}
+    assert set(normal.confidence) == {"base", "calibrated"}
     bundle = load_bundle(tmp_path / "one" / "anna" / "models" / "0001.bci")
     assert bundle.sha256 == one.model.sha256
     assert bundle.contract.lineage == base.sha256
@@ -123,6 +129,9 @@ def test_profiles_on_the_command_line(tmp_path, recording, base):
     assert shown.returncode == 0, shown.stderr
     assert run("profile", "activate", "anna", "1", "--profiles", tmp_path, folder=tmp_path).returncode == 0
     assert store.load("anna").active == 1
+    back = run("profile", "rollback", "anna", "--profiles", tmp_path, folder=tmp_path)
+    assert back.returncode == 0, back.stderr
+    assert store.load("anna").active is None
     wrong = run("profile", "activate", "anna", "9", "--profiles", tmp_path, folder=tmp_path)
     assert wrong.returncode == 2
     assert "no model 9" in wrong.stderr
