@@ -25,8 +25,7 @@ CONSENT: Final = (
     "Your EEG and voice are recorded to fit a model to you: on this computer only, below {folder}. "
     "Nothing is sent anywhere.",
     "Kept are the recordings with their markers, the models fitted to you, their reports, and how far a "
-    "session came; readable by this computer's user alone. bci-stream profile forget {name} removes all of "
-    "it.",
+    "session came; only this user can read them. bci-stream profile forget {name} removes all of it.",
     "It guesses a mood that was asked for, it does not know what you feel. It must not be used to judge "
     "people at work or in school.",
 )

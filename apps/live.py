@@ -3,31 +3,35 @@
 from __future__ import annotations
 
 import json
+import queue
 import signal
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
+from apps.agreeing import Agreeing
 from apps.choice import ModelChoice, Prepared, StreamChoice, load_model, prepare
 from apps.console import err, out, say, warn, write_line
 from apps.eeg_device import DeviceChoice, open_device
-from apps.keyboard import Keyboard
 from apps.outputs import OutputChoice, Outputs
+from apps.supervised import supervisor_of
 from bci_stream.engine.pipeline import Outcome, Pipeline
 from bci_stream.engine.session import LiveSource, Session, Snapshot
 from bci_stream.engine.warm import warm_up
 from bci_stream.errors import BciStreamError, StreamError, StreamNotFoundError
 from bci_stream.messages import AUDIO, EEG
+from bci_stream.sinks.freshness import LATE, is_over, taken_back
 from bci_stream.sinks.terminal import TerminalView, summary_table
 
 if TYPE_CHECKING:
     from apps.live_drift import LiveDrift
     from apps.live_recording import LiveRecording, RecordingChoice
+    from bci_stream.heartbeat import Heart
     from bci_stream.sources.binding import Binding
     from bci_stream.sources.lsl_inlet import InletStatus
 
@@ -44,6 +48,12 @@ class StatusSource(LiveSource, Protocol):
 
     def status(self) -> dict[str, InletStatus]:
         """By role; from any thread."""
+
+    def hearts(self) -> Sequence[Heart]:
+        """The pulses of its threads."""
+
+    def renew(self) -> None:
+        """The computer has slept: drop what is buffered, measure clocks anew."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -288,52 +298,90 @@ def _watch(
     """Show the session until it is over."""
     classes = prepared.bundle.contract.classes if prepared.bundle else ()
     deadline_s = time.monotonic() + options.seconds if options.seconds is not None else None
-    recording, hears = edges[1], _hears_keys(options, prepared) and edges[1] is not None
-    if hears:
+    recording = edges[1]
+
+    def typed(line: str) -> None:
+        if recording is not None:
+            _correct(line, classes, recording, view)
+
+    view = None if options.as_json else TerminalView(out, classes)
+    agreeing = Agreeing(source, typed)
+    told: queue.SimpleQueue[tuple[str, str, str]] = queue.SimpleQueue()
+    supervisor = supervisor_of(
+        session,
+        source,
+        edges[0].runners,
+        lambda: [recording.recorder.heart] if recording is not None else [],
+        lambda *line: told.put(line),
+    )
+    if recording is not None and _hears_keys(options, prepared):
         keys = ", ".join(f"{i} {name}" for i, name in enumerate(classes, 1))
-        say(f"a wrong answer? say what the last {WRONG_S:g} s were: {keys}")
-    with stop_on_signal() as stop, Keyboard() if hears else nullcontext() as keyboard:
+        say(f"a wrong answer? type what the last {WRONG_S:g} s were, and Enter: {keys}")
+    with stop_on_signal() as stop:
         session.start()
-        view = None if options.as_json else TerminalView(out, classes)
+        supervisor.start()
         try:
             if view is not None:
                 view.__enter__()
-            while not stop.wait(_REDRAW_S) and session.running:
+            while not stop.wait(_REDRAW_S) and session.running and session.error is None:
                 if view is not None:
-                    _redraw(view, session, source, edges[1])
+                    _redraw(view, session, source, recording, supervisor.troubles)
                 _tell_troubles(view, edges)
-                if keyboard is not None and recording is not None:
-                    _correct(keyboard.read(), classes, recording, view)
+                agreeing.look()
+                for role, status in source.status().items():
+                    if status.can_agree and (offer := agreeing.offer(role, status.note)):
+                        warn(offer, out if view is not None and view.is_picture else err)
+                _tell_deeds(view, told, options.as_json)
                 if deadline_s is not None and time.monotonic() >= deadline_s:
                     break
         finally:
+            supervisor.close()
             session.stop()
             if view is not None:
                 view.close()
+            _tell_deeds(None, told, options.as_json)
 
 
-def _correct(
-    keys: list[str], classes: Sequence[str], recording: LiveRecording, view: TerminalView | None
+def _tell_deeds(
+    view: TerminalView | None, told: queue.SimpleQueue[tuple[str, str, str]], as_json: bool
 ) -> None:
+    """What the supervisor found and did, at once: for people, and for a program."""
+    while not told.empty():
+        level, worker, words = told.get()
+        if as_json:
+            write_line(json.dumps({"kind": "trouble", "level": level, "source": worker, "text": words}))
+        elif level == "good":
+            say(f"{worker}: {words}")
+        else:
+            warn(words, out if view is not None and view.is_picture else err)
+
+
+def _correct(line: str, classes: Sequence[str], recording: LiveRecording, view: TerminalView | None) -> None:
     """A person says what the last seconds were; it is recorded as a marker, and nothing else changes."""
     import pylsl
 
-    for key in keys:
-        if key in "123456789" and int(key) <= len(classes):
-            label = classes[int(key) - 1]
-            recording.mark(f"{WRONG}{label}", pylsl.local_clock())
-            console = out if view is not None and view.is_picture else err
-            say(f"kept: the last {WRONG_S:g} s were {label}", console)
+    number = line.strip()
+    if number in {str(i) for i in range(1, len(classes) + 1)}:
+        label = classes[int(number) - 1]
+        recording.mark(f"{WRONG}{label}", pylsl.local_clock())
+        console = out if view is not None and view.is_picture else err
+        say(f"kept: the last {WRONG_S:g} s were {label}", console)
 
 
 def _redraw(
-    view: TerminalView, session: Session, source: StatusSource, recording: LiveRecording | None
+    view: TerminalView,
+    session: Session,
+    source: StatusSource,
+    recording: LiveRecording | None,
+    troubles: tuple[str, ...],
 ) -> None:
     snapshot = session.snapshot()
     prediction, window = session.take_fresh()
+    if prediction is not None and is_over(prediction, now_s := session.now_s()):
+        prediction = taken_back(prediction, now_s, LATE)
     view.update(
         prediction,
-        health_of(snapshot, source),
+        health_of(snapshot, source) | {f"program {n}": _red(words) for n, words in enumerate(troubles, 1)},
         {"windows": snapshot.n_windows, "skipped": snapshot.n_skipped, "late windows": snapshot.n_deadline},
         now_s=time.monotonic(),
         window=window,
@@ -354,6 +402,10 @@ def _tell_troubles(view: TerminalView | None, edges: Edges) -> None:
         (warn if drifted.level == "warn" else say)(
             drifted.words, out if view is not None and view.is_picture else err
         )
+
+
+def _red(words: str) -> dict[str, Any]:
+    return {"state": "lost", "note": words}
 
 
 def health_of(snapshot: Snapshot, source: StatusSource) -> dict[str, dict[str, Any]]:

@@ -12,12 +12,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from apps.live_swap import Swap
+from apps.supervised import supervisor_of
 from bci_stream.engine.explainer import Explainer
 from bci_stream.engine.frame import Frame, Recording
 from bci_stream.engine.happenings import StreamFacts
 from bci_stream.engine.monitor import Monitor, Subject
 from bci_stream.engine.pipeline import Outcome, Pipeline
 from bci_stream.engine.session import Session
+from bci_stream.engine.supervision import Supervisor
 from bci_stream.messages import AUDIO, EEG, ClockOffset, Event, Marker, Prediction, Window
 from bci_stream.sinks.base import SinkRunner
 from bci_stream.sinks.xdf_session import RecordedPipeline, RecordedSource, RecordingSink, a_second
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from apps.live import LiveOptions, StatusSource
     from apps.live_drift import LiveDrift
     from apps.record import Destination
+    from bci_stream.heartbeat import Heart
     from bci_stream.model.predictor import StreamingPredictor
     from bci_stream.sinks.xdf import RecorderStatus, XdfRecorder
     from bci_stream.sources.binding import Binding
@@ -137,19 +140,30 @@ class LiveRun:
     explainer: Explainer | None = None
     notes: tuple[str, ...] = ()
     drift: LiveDrift | None = None
+    supervisor: Supervisor = field(init=False)
     closed: bool = field(default=False, init=False)
     swap: Swap | None = field(default=None, init=False)
     _said: set[str] = field(default_factory=set, init=False)
 
+    def __post_init__(self) -> None:
+        self.supervisor = supervisor_of(self.session, self.source, self.sinks, self._hearts, self.say)
+
+    def _hearts(self) -> list[Heart]:
+        recorder = self.switch.recorder
+        hearts = [recorder.heart] if recorder is not None else []
+        return [*hearts, self.explainer.heart] if self.explainer is not None else hearts
+
     def start(self) -> None:
         """Begin; returns at once."""
         self.session.start()
+        self.supervisor.start()
 
     def close(self) -> None:
         """Stop, flush and let go of everything; may be called again."""
         if self.closed:
             return
         self.closed = True
+        self.supervisor.close()
         self.session.stop()
         self.source.close()
         if self.explainer is not None:
@@ -164,7 +178,8 @@ class LiveRun:
         """The session now; from any thread."""
         state, error = self.state()
         self._say_troubles()
-        return self.monitor.frame(self.clock(), state, error, self.recording())
+        frame = self.monitor.frame(self.clock(), state, error, self.recording())
+        return replace(frame, troubles=self.supervisor.troubles)
 
     def state(self) -> tuple[str, str | None]:
         """ "starting", "running", "stopped" or "failed", and what went wrong."""

@@ -174,6 +174,8 @@ class Prediction:
     ``interpolated``: share of the model's electrodes that were made from others. ``gate``: weight of
     the voice in the fusion, NaN where the mode has none. ``age_s``: local time now minus ``t_end``.
     ``valid_until``: the local time after which it says nothing of the present any more, NaN for never.
+    ``data_until``: up to when there were samples of everything it stood on, ``t_end`` but for a stall; NaN
+    where it stood on nothing.
     """
 
     index: int
@@ -194,3 +196,4 @@ class Prediction:
     age_s: float = float("nan")
     tags: tuple[str, ...] = ()
     valid_until: float = float("nan")
+    data_until: float = float("nan")

@@ -139,8 +139,7 @@ class MainWindow(QtWidgets.QMainWindow):
         wizard.deleteLater()
         self.start_page.form.use_finder()
         self.show_page()
-        if words:
-            self.note(words)
+        self.control.problem = words or None  # it stays on the start page until something is begun
         if live:
             self.start_page.try_profile(wizard.guide)
 

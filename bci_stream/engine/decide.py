@@ -9,8 +9,10 @@ import numpy as np
 from bci_stream.engine.hops import HopMaker
 from bci_stream.engine.plan import StreamPlan
 from bci_stream.errors import BundleMismatchError
-from bci_stream.messages import AUDIO, EEG, Latency, Prediction, StreamWindow, Window
+from bci_stream.messages import AUDIO, EEG, Flag, Latency, Prediction, StreamWindow, Window
 from bci_stream.model.predictor import Hop, RawPrediction, StreamingPredictor
+
+FRESH_S = 0.1  # a modality whose newest samples of a window are older than that does not count in it
 
 
 class Decider:
@@ -94,7 +96,8 @@ class Decider:
         self.said = None
         if not fuse:
             return None
-        raw = self.said = self._predictor.predict()
+        old = [role for role, part in window.streams.items() if part.t_end - delivered_until(part) > FRESH_S]
+        raw = self.said = self._predictor.predict(without=old)
         return self._worded(window, raw, (self._stopwatch() - began_s) * 1e3)
 
     def _worded(self, window: Window, raw: RawPrediction, inference_ms: float) -> Prediction:
@@ -119,6 +122,7 @@ class Decider:
             latency=Latency(algorithmic_s=self._delay_s, inference_ms=inference_ms),
             tags=self._tags(window, stood_on),
             valid_until=window.t_end + self._validity_s,
+            data_until=min((delivered_until(window.streams[m]) for m in stood_on), default=float("nan")),
         )
 
     def _tags(self, window: Window, stood_on: tuple[str, ...]) -> tuple[str, ...]:
@@ -141,6 +145,13 @@ class Decider:
             return False
         contract = self._predictor.bundle.contract
         return AUDIO in contract.modalities and window.streams[AUDIO].coverage >= contract.min_coverage
+
+
+def delivered_until(part: StreamWindow) -> float:
+    """Up to when samples of a stream came in a window: its end, or where a gap at the end begins."""
+    if not len(part.mask) or not part.mask[-1] & Flag.GAP:
+        return part.t_end
+    return part.gaps[-1].t_start if part.gaps else part.t_start
 
 
 def algorithmic_delay_s(plans: Mapping[str, StreamPlan]) -> float:

@@ -47,12 +47,15 @@ class DecisionTrack:
         self._said = NONE
         self._since_s = float("nan")
         self._last: Prediction | None = None
+        self._is_old = False
 
     def take(self, prediction: Prediction) -> int:
         """The class that is named from this prediction on, or -1."""
         self._last = prediction
         probs = np.asarray(prediction.probs, np.float32)
-        if prediction.label is None:
+        old_s = prediction.age_s + prediction.t_end - prediction.data_until  # NaN in a replay: never old
+        self._is_old = old_s > self.rule.stale_s  # it came with data that were not of now any more
+        if prediction.label is None or self._is_old:
             self._smooth = None
             return self._say(NONE, prediction.t_end)
         gap_s = prediction.t_end - self._t_end
@@ -73,7 +76,7 @@ class DecisionTrack:
         since_s = self._since_s - t0_s
         if age_s > self._limit_s:
             return Decision("stale", None, 0.0, f"the last word is {age_s:.1f} s old", age_s, since_s)
-        if last.label is None:
+        if last.label is None or self._is_old:
             return Decision("uncertain", None, 0.0, "no signal good enough to decide", age_s, since_s)
         said, smooth = self._said, self._smooth
         if said == NONE or smooth is None:

@@ -22,6 +22,7 @@ import numpy as np
 
 from bci_stream.engine.frame import Weights
 from bci_stream.engine.lookback import Lookback
+from bci_stream.heartbeat import Heart
 from bci_stream.messages import EEG, FloatArray, Prediction
 
 if TYPE_CHECKING:
@@ -85,6 +86,9 @@ class Explainer:
         self._busy = threading.Event()
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
+        self.heart = Heart(
+            "explainer", "predictions go on; what the model weighs stays as it was", restart=self._begin
+        )
         self.n_explained = 0
         self.error: str | None = None
 
@@ -131,8 +135,7 @@ class Explainer:
         self._due_s = prediction.t_end + self._every_s
         self._busy.set()
         if self._thread is None:
-            self._thread = threading.Thread(target=self._work, name="bci-explainer", daemon=True)
-            self._thread.start()
+            self._begin()
         self._jobs.put(_Job(self._bundle, moment, prediction.label or "", prediction.t_end))
 
     @staticmethod
@@ -143,12 +146,18 @@ class Explainer:
         presence = [float(name in prediction.stood_on) for name in names]
         return lookback.moment(prediction.classes.index(prediction.label), presence)
 
+    def _begin(self) -> None:
+        self._thread = threading.Thread(
+            target=lambda: self.heart.live(self._work), name="bci-explainer", daemon=True
+        )
+        self._thread.start()
+
     # -- the worker's side --------------------------------------------------------------------------------
 
     def _work(self) -> None:
         _step_back()
         occluder: Occluder | None = None
-        while (job := self._jobs.get()) is not None and not self._stop.is_set():
+        while (job := self._next_job()) is not None and not self._stop.is_set():
             try:
                 if job.bundle is not self._shown:
                     self._show_bundle(job.bundle)
@@ -160,6 +169,14 @@ class Explainer:
                 self.error = f"electrodes cannot be explained: {error}"
                 self._stop.set()
             self._busy.clear()
+
+    def _next_job(self) -> _Job | None:
+        self.heart.rest()
+        if self._jobs.empty():
+            self._busy.clear()  # where a thread begins anew after one that died
+        job = self._jobs.get()
+        self.heart.work()
+        return job
 
     def _show_bundle(self, bundle: Bundle) -> None:
         found = weights_of(bundle)
@@ -175,7 +192,9 @@ class Explainer:
             if self._clock() >= until_s:
                 self._slack.clear()
                 if not self._stop.is_set():  # whoever stops sets it first, and then gives slack
+                    self.heart.rest()
                     self._slack.wait()
+                self.heart.work()
                 until_s = self._clock() + self._slack_s
             if self._stop.is_set():
                 return

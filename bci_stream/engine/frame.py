@@ -154,7 +154,7 @@ class Frame:
     ``state``: "starting", "running", "paused", "stopped" or "failed". ``t0_s``: local time at which the
     session's time is 0. ``now_s``: local time of this picture; a view draws no row after it. ``traces``: raw
     signals by role, at the device's rate; ``model_traces``: the same as the model sees them. ``window``:
-    ``(t_start, t_end)`` of the newest window.
+    ``(t_start, t_end)`` of the newest window. ``troubles``: workers that are dead or hang, a line each.
     """
 
     state: str
@@ -178,3 +178,4 @@ class Frame:
     latency_ms: Mapping[str, float]
     cpu_share: float
     error: str | None = None
+    troubles: tuple[str, ...] = ()

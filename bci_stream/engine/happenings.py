@@ -123,7 +123,7 @@ class StreamWatch:
         if (n := health.n_clock_resets - before.n_clock_resets) > 0:
             said.append(("warn", "the device's clock was reset" + (f" {n} times" if n > 1 else "")))
         if (n := health.n_bad_stamps - before.n_bad_stamps) > 0:
-            said.append(("warn", f"{n} samples with impossible time stamps were left out"))
+            said.append(("warn", f"{n} samples had impossible time stamps: placed by their order"))
         if not self._drift_said and abs(health.drift_ppm) > _DRIFT_SAID_PPM:
             self._drift_said = True
             said.append(("warn", f"its clock drifts by {health.drift_ppm:+.0f} ppm: corrected"))

@@ -17,7 +17,7 @@ from typing import Protocol
 
 from bci_stream.engine.pipeline import Outcome, Pipeline
 from bci_stream.engine.track import StreamHealth
-from bci_stream.errors import BciStreamError
+from bci_stream.heartbeat import Heart
 from bci_stream.messages import Chunk, Event, Prediction, Window
 
 READ_TIMEOUT_S = 0.1
@@ -84,7 +84,10 @@ class Session:
         self._view_every_s = view_every_s
         self._asked: queue.SimpleQueue[Callable[[Pipeline], None]] = queue.SimpleQueue()
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._loop, name="bci-engine", daemon=True)
+        self.heart = Heart("engine", "the session ends; start it anew", vital=True)
+        self._thread = threading.Thread(
+            target=lambda: self.heart.live(self._loop), name="bci-engine", daemon=True
+        )
         self._last: Prediction | None = None
         self._fresh: tuple[Prediction | None, Window | None] = (None, None)
         self._n_predictions = 0
@@ -136,6 +139,10 @@ class Session:
             error=str(self.error) if self.error is not None else None,
         )
 
+    def now_s(self) -> float:
+        """The local clock of the streams."""
+        return self._clock()
+
     def take_fresh(self) -> tuple[Prediction | None, Window | None]:
         """The newest outcome since the last call; (None, None) when nothing new came."""
         fresh, self._fresh = self._fresh, (None, None)
@@ -146,14 +153,21 @@ class Session:
         try:
             while not self._stop.is_set():
                 self._turn()
-            self._state = "stopped"
-        except BciStreamError as error:
+            self._state = "stopped" if self.error is None else "failed"
+        except Exception as error:
             self.error, self._state = error, "failed"
-        except Exception as error:  # noqa: BLE001 - the engine's outer loop: report, stop cleanly
-            self.error, self._state = error, "failed"
+            raise  # to the heart, which keeps it for whoever watches
+
+    def fail(self, error: BaseException) -> None:
+        """End the run because of something outside it; from any thread, returns at once."""
+        if self.error is None:
+            self.error = error
+        self._state = "failed"
+        self._stop.set()
 
     def _turn(self) -> None:
         """Pull most of a hop and do its work early, then pull its last samples and answer at once."""
+        self.heart.work()
         while not self._asked.empty():
             self._asked.get()(self._pipeline)
         missing_s = self._pipeline.missing_s()

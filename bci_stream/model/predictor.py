@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import cast
@@ -218,10 +218,10 @@ class StreamingPredictor:
         """Copies of each modality's tokens (1, N, D) and their validity (1, N)."""
         return [tokens.clone() for tokens in self._tokens], [valid.clone() for valid in self._valid]
 
-    def predict(self) -> RawPrediction:
-        """Classify the window that ends with the last hop."""
+    def predict(self, without: Collection[str] = ()) -> RawPrediction:
+        """Classify the window that ends with the last hop, ``without`` modalities that are not to count."""
         coverage: dict[str, float] = {name: track.coverage for name, track in self._tracks.items()}
-        stood_on = tuple(name for name in self._names if self._enough(coverage[name]))
+        stood_on = tuple(name for name in self._names if name not in without and self._enough(coverage[name]))
         presence = self._presence[tuple(float(name in stood_on) for name in self._names)]
         with torch.inference_mode():
             outputs = self._fuse(self._tokens, self._valid, presence)

@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import Protocol
 
 from bci_stream.errors import BciStreamError, ConfigError
+from bci_stream.heartbeat import Heart
 from bci_stream.messages import Prediction, Window
 from bci_stream.sinks.freshness import Freshness
 
@@ -62,8 +63,13 @@ class SinkRunner:
         self.n_dropped = 0
         self.n_taken_back = 0
         self.error: str | None = None
-        self._thread = threading.Thread(target=self._run, name=f"sink-{self._name}", daemon=True)
-        self._thread.start()
+        self.heart = Heart(
+            f"output {self._name}",
+            "predictions go on without it; end the session and open it anew",
+            restart=self._begin,
+            give_up=self._abandon,
+        )
+        self._begin()
 
     @property
     def ended(self) -> bool:
@@ -85,6 +91,8 @@ class SinkRunner:
 
     def close(self, timeout_s: float = 2.0) -> None:
         """Deliver what is queued and close; what is left after ``timeout_s`` is dropped, see ``error``."""
+        if self.heart.pulse().state == "dead" and not self._ended:
+            self._abandon(self.heart.pulse().why)
         with self._changed:
             self._closing = True
             self._changed.notify_all()
@@ -95,12 +103,24 @@ class SinkRunner:
                 f"did not finish within {timeout_s:g} s; {n_left} queued predictions were dropped"
             )
 
+    def _begin(self) -> None:
+        self._thread = threading.Thread(
+            target=lambda: self.heart.live(self._run), name=f"sink-{self._name}", daemon=True
+        )
+        self._thread.start()
+
     def _run(self) -> None:
-        try:
-            self._guard(self._deliver)
-        finally:
-            self._give_up()
-            self._guard(self._sink.close)
+        self._guard(self._deliver)
+        self._let_go()
+
+    def _let_go(self) -> None:
+        self._give_up()
+        self._guard(self._sink.close)
+
+    def _abandon(self, words: str) -> None:
+        """It died of what nobody foresaw, more often than it is begun anew."""
+        self._keep_error(f"ended: {words}")
+        self._let_go()
 
     def _deliver(self) -> None:
         while not (self._closing and not self._queue):
@@ -115,7 +135,9 @@ class SinkRunner:
     def _next(self) -> Outcome | None:
         """The oldest in the queue; None when it is over with waiting: a label has expired, or the end."""
         with self._changed:
+            self.heart.rest()
             self._changed.wait_for(lambda: self._queue or self._closing, self._label_holds_s())
+            self.heart.work()
             return self._queue.popleft() if self._queue else None
 
     def _label_holds_s(self) -> float | None:

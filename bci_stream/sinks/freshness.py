@@ -1,6 +1,7 @@
 """What is over is never passed on as if it were now.
 
-A prediction holds until its ``valid_until``. A consumer that keeps showing the last label after the engine
+A prediction holds until its ``valid_until``, and is live only if its data were not older than
+:data:`LIVE_S` when it was handed on. A consumer that keeps showing the last label after the engine
 stopped, a headset died or a queue stood still would tell yesterday's news, so whoever feeds consumers has
 each prediction go through a :class:`Freshness`, and hands out what it gives back: once, when a label's time
 has passed without a newer one, the same prediction with "no decision" in place of what it said.
@@ -14,6 +15,7 @@ from typing import Final
 
 from bci_stream.messages import Prediction
 
+LIVE_S: Final = 0.5  #: what stood on data older than this when it was handed on was never live
 STALE: Final = "stale"  #: tag: nothing newer came in time
 LATE: Final = "late"  #: tag: it was over before it could be handed on
 ENDED: Final = "ended"  #: tag: the session is over
@@ -38,7 +40,7 @@ class Freshness:
 
     def admit(self, prediction: Prediction, now_s: float) -> Prediction:
         """What to hand on: the very prediction, or, when it is over already, no decision."""
-        if prediction.label is None or not now_s > prediction.valid_until:
+        if prediction.label is None or not is_over(prediction, now_s):
             self._held = prediction if prediction.label is not None else None
             return prediction
         self._held = None
@@ -57,6 +59,11 @@ class Freshness:
     def _take_back(self, now_s: float, tag: str) -> Prediction | None:
         held, self._held = self._held, None
         return None if held is None else taken_back(held, now_s, tag)
+
+
+def is_over(prediction: Prediction, now_s: float) -> bool:
+    """Whether a prediction that is handed on now says nothing of the present, by its time or its data's."""
+    return now_s > prediction.valid_until or now_s - prediction.data_until > LIVE_S
 
 
 def moment_s(prediction: Prediction) -> float:

@@ -25,6 +25,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from bci_stream.heartbeat import Heart
 from bci_stream.messages import Chunk, ClockOffset, Event, Marker, TimeArray
 from bci_stream.sinks import xdf_chunks as xdf
 from bci_stream.sinks.xdf_file import ChunkFile
@@ -122,7 +123,14 @@ class XdfRecorder:
         self._began_s = self._ended_s = self._synced_s = self._marked_s = clock()
         self._rates: deque[tuple[float, int]] = deque([(self._began_s, 0)])
         self._file = opened(path)
-        self._thread = threading.Thread(target=self._run, name="xdf-recorder", daemon=True)
+        self.heart = Heart(
+            "recorder",
+            "predictions go on; what was written is kept: record into a new file",
+            give_up=self._abandon,
+        )
+        self._thread = threading.Thread(
+            target=lambda: self.heart.live(self._run), name="xdf-recorder", daemon=True
+        )
         self._thread.start()
 
     # -- whoever has something to record ----------------------------------------------------------------
@@ -257,7 +265,9 @@ class XdfRecorder:
     def _turn(self) -> bool:
         """Write the oldest entry; it leaves the queue when it is written. False at the end."""
         with self._changed:
+            self.heart.rest()
             self._changed.wait_for(lambda: self._queue or self._closing, timeout=_IDLE_S)
+            self.heart.work()
             if self._closing and self._lost:
                 self._append(self._confession(list(self._lost)))
             if not self._queue:
@@ -309,6 +319,11 @@ class XdfRecorder:
         for key in self._introduced:
             self._file.write(self._tallies[key].footer(self._ids[key]))
         self._file.sync()
+
+    def _abandon(self, words: str) -> None:
+        self._fail(OSError(words))
+        self._file.close(finished=False)
+        self._ended_s = self._clock()
 
     def _fail(self, error: OSError) -> None:
         reason = os.strerror(error.errno) if error.errno else str(error)

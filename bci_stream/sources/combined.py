@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final, Protocol
 
+from bci_stream.heartbeat import Heart
 from bci_stream.messages import AUDIO, EEG, Chunk, Event
 from bci_stream.sources.lsl import join_chunks
 from bci_stream.sources.lsl_inlet import InletStatus
@@ -23,6 +24,12 @@ class PartSource(Protocol):
 
     def status(self) -> dict[str, InletStatus]:
         """How each stream fares, by role."""
+
+    def hearts(self) -> Sequence[Heart]:
+        """The pulses of its threads."""
+
+    def renew(self) -> None:
+        """The computer has slept: drop what is buffered, measure clocks anew."""
 
     def close(self) -> None:
         """Let go."""
@@ -70,6 +77,15 @@ class CombinedSource:
     def status(self) -> dict[str, InletStatus]:
         """How each stream of each source fares, by role."""
         return {role: status for source in self._sources for role, status in source.status().items()}
+
+    def hearts(self) -> list[Heart]:
+        """The pulses of all their threads."""
+        return [heart for source in self._sources for heart in source.hearts()]
+
+    def renew(self) -> None:
+        """The computer has slept."""
+        for source in self._sources:
+            source.renew()
 
     def close(self) -> None:
         """Close all of them."""

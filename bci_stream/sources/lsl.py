@@ -16,6 +16,7 @@ from typing import Final
 import numpy as np
 
 from bci_stream.errors import ConfigError, StreamLostError
+from bci_stream.heartbeat import Heart
 from bci_stream.messages import Chunk, Event, StreamInfo
 from bci_stream.sources.binding import Binding
 from bci_stream.sources.lsl_discovery import SETTLE_S, Directory
@@ -111,6 +112,20 @@ class LslSource:
     def status(self) -> dict[str, InletStatus]:
         """How each bound stream fares, by role. May be called from any thread."""
         return {role: inlet.status() for role, inlet in self._inlets.items()}
+
+    def agree(self, role: str) -> bool:
+        """The user takes the changed stream that came back; False when there is none to agree to."""
+        inlet = self._inlets.get(role)
+        return inlet is not None and inlet.agree()
+
+    def hearts(self) -> list[Heart]:
+        """The pulses of the threads that keep the streams."""
+        return [inlet.heart for inlet in self._inlets.values()]
+
+    def renew(self) -> None:
+        """Drop what is buffered and measure every clock anew: the computer has slept."""
+        for inlet in self._inlets.values():
+            inlet.renew()
 
     def close(self) -> None:
         """Disconnect and end all threads, within 2 s. May be called again."""

@@ -33,6 +33,7 @@ class Connection:
         self.link = link
         self.is_unix = False  # known with the first samples
         self.guard = ClockGuard()  # the reader's, as the samples are
+        self.offset_s = math.nan  # to add to its LSL clock, as last measured
         self._judged = False
         self._role = role
         self._offsets: deque[ClockOffset] = deque()
@@ -67,6 +68,7 @@ class Connection:
 
     def _measure(self) -> None:
         measured = self.link.measure_offset()
+        self.offset_s = self.offset_s if measured is None else measured[1]
         if self.is_unix:
             self._offsets.append(unix_offset(self._role))
         elif measured is not None:

@@ -16,8 +16,8 @@ import pylsl
 
 from bci_stream.errors import StreamFormatError, StreamLostError, StreamNotFoundError
 from bci_stream.messages import StreamInfo
-from bci_stream.sources.lsl_link import Link, check_bounds
-from bci_stream.sources.metadata import parse_stream_info
+from bci_stream.sources.lsl_link import Link, check_bounds, header_text
+from bci_stream.sources.metadata import parse_stream_info, plain_text
 
 _FORGET_S: Final = 2.0  # a stream that no longer answers is listed for this long
 _N_AT_ONCE: Final = 8
@@ -61,7 +61,7 @@ class Announcements:
 
 
 def _announced(handle: pylsl.StreamInfo) -> StreamInfo:
-    info = parse_stream_info(handle.as_xml(), key=handle.uid())
+    info = parse_stream_info(header_text(handle), key=plain_text(handle.uid()))
     check_bounds(info)
     return info
 

@@ -15,11 +15,12 @@ from typing import Final, Literal
 import numpy as np
 
 from bci_stream.errors import StreamFormatError, StreamLostError
-from bci_stream.messages import Chunk, Event, Marker
+from bci_stream.heartbeat import Heart
+from bci_stream.messages import Chunk, Event, Marker, StreamInfo
 from bci_stream.sources.binding import MARKERS, Binding
 from bci_stream.sources.lsl_connection import Connection
 from bci_stream.sources.lsl_discovery import Announcements
-from bci_stream.sources.lsl_identity import differences, match, refusal
+from bci_stream.sources.lsl_identity import DESCRIPTION, can_agree, differences, match, refusal
 from bci_stream.sources.lsl_link import Link, local_clock
 from bci_stream.sources.packet_counter import PacketCounter
 from bci_stream.sources.unit_guard import UnitGuard
@@ -28,7 +29,9 @@ State = Literal["live", "stalled", "lost", "refused"]
 
 _CLOCK_INTERVAL_S: Final = 1.0  # liblsl has a new measurement every 2 s
 _LOOK_INTERVAL_S: Final = 0.1
+_CONNECT_S: Final = 8.0  # liblsl's own time-outs together
 _SEARCH_AFTER_S: Final = 3.0  # a silent stream may have been restarted behind a broken network
+_SAME_CLOCK_S: Final = 60.0
 _MIN_PERIODS: Final = 3.0  # a slow stream is not stalled between two of its samples
 _MAX_PULLS: Final = 64  # per drain: a backlog must not starve the other streams
 _MAX_MISSING_S: Final = 1.0  # what a link pulls at once
@@ -40,7 +43,8 @@ _FUZZ_SAMPLES: Final = 1e-3  # so that 0.1 s at 500 Hz is 50 samples and not 51
 class InletStatus:
     """How a bound stream fares.
 
-    ``note`` says it in plain words. ``last_arrival_s``: local clock at the last sample, or at (re)connecting.
+    ``note`` says it in plain words. ``can_agree``: a changed stream is there that the user may agree to.
+    ``last_arrival_s``: local clock at the last sample, or at (re)connecting.
     ``n_lost``: samples that never came, by the device's own counter; None where it has none.
     """
 
@@ -52,6 +56,7 @@ class InletStatus:
     uid: str
     last_arrival_s: float
     n_lost: int | None = None
+    can_agree: bool = False
 
 
 class BoundInlet:
@@ -76,20 +81,43 @@ class BoundInlet:
         self._connection: Connection | None = None
         self._incoming: Connection | None = None
         self._retired: list[Connection] = []  # closing may take long: the keeper's business
-        self._last_arrival_s = math.nan
+        self._last_arrival_s = self._last_stamp_s = math.nan
         self._n_reconnects = 0
         self._refusal = ""
         self._refused: dict[str, str] = {}  # why, by uid: a header is asked for once
+        self._bound = binding.info  # what a stream must be to be taken back; changes when the user agrees
+        self._asked: StreamInfo | None = None
+        self._described: set[str] = set()  # uids of those of which only the description has changed
+        self._agreed: frozenset[str] = frozenset()
+        self._agreed_uid = ""
         self._ready = threading.Event()
         self._wake = threading.Event()
         self._stopped = threading.Event()
-        self._keeper = threading.Thread(target=self._keep, name=f"lsl-{binding.role}", daemon=True)
+        self.heart = Heart(
+            f"keeper of {binding.role}",
+            "its clock is not measured any more: end the session and start it anew",
+            restart=self.start,
+        )
+        self._keeper = self._new_keeper()
 
     # -- the owner ------------------------------------------------------------------------------------
 
     def start(self) -> None:
-        """Start connecting."""
+        """Start connecting; or go on after the keeper died."""
+        if self._keeper.ident is not None:
+            self._keeper = self._new_keeper()
         self._keeper.start()
+
+    def _new_keeper(self) -> threading.Thread:
+        return threading.Thread(
+            target=lambda: self.heart.live(self._keep), name=f"lsl-{self.binding.role}", daemon=True
+        )
+
+    def renew(self) -> None:
+        """Drop what is buffered, connect anew and measure the clock anew: the computer has slept."""
+        if (connection := self._connection) is not None:
+            connection.link.lost = True
+            self._wake.set()
 
     def wait_ready(self, timeout_s: float) -> bool:
         """Whether the stream is connected and its clock measured; False with :attr:`failure` if it is not."""
@@ -118,7 +146,19 @@ class BoundInlet:
             uid=connection.link.info.uid if connection else self.binding.info.uid,
             last_arrival_s=self._last_arrival_s,
             n_lost=self._counter.n_lost if self._counter.is_sure else None,
+            can_agree=self._asked is not None,
         )
+
+    def agree(self) -> bool:
+        """The user agrees to the changed stream that is there; False when there is none to agree to."""
+        asked = self._asked
+        if asked is None:
+            return False
+        described = {DESCRIPTION} if asked.uid in self._described else set()
+        self._agreed = can_agree(self._bound, asked) | described
+        self._agreed_uid = asked.uid
+        self._wake.set()
+        return True
 
     def _state(self, connection: Connection | None) -> tuple[State, str]:
         if refused := self._refusal:
@@ -211,6 +251,10 @@ class BoundInlet:
                 samples.append(Chunk(role, stamps.copy(), values, arrival_s))
         if samples:
             self._last_arrival_s = local_clock()
+            newest = samples[-1]
+            self._last_stamp_s = float(
+                newest.timestamps[-1] if isinstance(newest, Chunk) else getattr(newest, "timestamp", math.nan)
+            )
         if link.lost:
             self._wake.set()
         events = connection.guard.step([*connection.take_offsets(), *samples])
@@ -221,7 +265,8 @@ class BoundInlet:
     # -- the keeper -----------------------------------------------------------------------------------
 
     def _keep(self) -> None:
-        self._connect_first()
+        if self._unconnected is not None:
+            self._connect_first()
         self._ready.set()
         announcements: Announcements | None = None
         while not self._stopped.is_set() and self.failure is None:
@@ -232,7 +277,7 @@ class BoundInlet:
                 self._look(announcements)
                 self._wait(_LOOK_INTERVAL_S)
             else:
-                announcements = None
+                announcements = self._asked = None
                 self._refusal = ""
                 self._wait(_CLOCK_INTERVAL_S)
         with self._lock:
@@ -240,10 +285,13 @@ class BoundInlet:
         self._retired.clear()
 
     def _wait(self, interval_s: float) -> None:
+        self.heart.rest()
         self._wake.wait(interval_s)
         self._wake.clear()
+        self.heart.work()
 
     def _connect_first(self) -> None:
+        self.heart.work(_CONNECT_S)
         link, self._unconnected = self._unconnected, None
         assert link is not None
         try:
@@ -266,19 +314,35 @@ class BoundInlet:
 
     def _look(self, announcements: Announcements) -> None:
         """One look around: prepare the stream's return, or note why what is there is not taken."""
-        found = match(self.binding.info, announcements.poll().streams)
+        self.heart.work(_CONNECT_S)
         connection = self._connection
-        if found.info is None:
-            self._refusal = found.refusal
-        elif found.info.uid in self._refused:
-            self._refusal = self._refused[found.info.uid]
+        streams = announcements.poll().streams
+        able = [info for info in streams if info.uid not in self._refused]
+        found = match(self._bound, able, self._alive_until_s(connection))
+        known = next((info for info in streams if info.uid in self._refused), None)
+        described = known is not None and known.uid in self._described
+        self._asked = found.asked or (known if described else None)
+        if self._asked is not None and self._asked.uid == self._agreed_uid:
+            self._reconnect(announcements.link(self._asked))
+        elif found.info is None:
+            self._refusal = found.refusal or (self._refused[known.uid] if known is not None else "")
         elif connection is None or connection.link.lost or found.info.uid != connection.link.info.uid:
             self._reconnect(announcements.link(found.info))
 
+    def _alive_until_s(self, connection: Connection | None) -> float:
+        """When the stream last sent, on its own LSL clock; NaN where its stamps are of another clock."""
+        if connection is None:
+            return math.nan
+        heard_s = self._last_arrival_s - connection.offset_s  # what was held up was sent before that
+        return self._last_stamp_s if abs(self._last_stamp_s - heard_s) < _SAME_CLOCK_S else math.nan
+
     def _reconnect(self, link: Link) -> None:
         try:
-            if changed := differences(self.binding.info, link.full_header()):
-                raise StreamFormatError(refusal(self.binding.info, changed))
+            header = link.full_header()
+            if changed := differences(self._bound, header, agreed=self._agreed):
+                if changed == DESCRIPTION:
+                    self._described.add(link.info.uid)
+                raise StreamFormatError(refusal(self._bound, changed))
             incoming = Connection(link, self.binding.role)
         except StreamFormatError as error:
             self._refusal = self._refused[link.info.uid] = str(error)
@@ -287,4 +351,6 @@ class BoundInlet:
         else:
             with self._lock:
                 self._incoming = incoming
+                self._bound = header
+                self._asked, self._agreed, self._agreed_uid = None, frozenset(), ""
             self._returned.set()

@@ -49,6 +49,14 @@ _time_correction_ex.restype = ctypes.c_double
 local_clock = pylsl.local_clock
 
 
+def header_text(handle: pylsl.StreamInfo) -> str:
+    """A header's XML. Raises StreamFormatError where it is no text."""
+    try:
+        return str(handle.as_xml())
+    except UnicodeDecodeError as error:
+        raise StreamFormatError("a stream's header is not UTF-8 text: its program is at fault") from error
+
+
 def sample_bytes(info: StreamInfo) -> int:
     """What one sample of a stream costs liblsl, in bytes."""
     dtype = NUMPY_FORMATS[info.dtype]
@@ -120,7 +128,7 @@ class Link:
             StreamLostError: no answer in time.
             StreamFormatError: unusable, or not the header that was announced.
         """
-        found = parse_stream_info(self._ask(self._inlet.info).as_xml(), key=self.info.key)
+        found = parse_stream_info(header_text(self._ask(self._inlet.info)), key=self.info.key)
         if changed := differences(self.info, found, described=False):
             raise StreamFormatError(
                 f"stream {self.info.name!r} announced another header than it has: {changed}"

@@ -6,9 +6,11 @@ channel is called ``label`` or ``name``, how a microvolt is spelled. What is kno
 
 from __future__ import annotations
 
+import hashlib
 import math
 import re
-from xml.etree.ElementTree import Element, ParseError, fromstring
+from collections.abc import Collection
+from xml.etree.ElementTree import Element, ParseError, fromstring, tostring
 
 from bci_stream.errors import StreamFormatError
 from bci_stream.messages import StreamInfo
@@ -63,6 +65,36 @@ def parse_stream_info(xml: str | bytes, key: str) -> StreamInfo:
     )
 
 
+_ADDRESSES = tuple(f"v{n}{what}" for n in (4, 6) for what in ("address", "data_port", "service_port"))
+_VOLATILE = ("uid", "created_at", "session_id", "version", *_ADDRESSES)
+
+
+def header_digest(info: StreamInfo, without: Collection[str] = ()) -> str:
+    """Sha256 of all that a full header says, but for what is new at every start of its program.
+
+    ``without``: tags that are left out too. Empty where the stream has no header that can be read.
+    """
+    try:
+        root = _parse_xml(info.xml, info.key)
+    except StreamFormatError:
+        return ""
+    for tag in (*_VOLATILE, *without):
+        for element in root.findall(tag):
+            root.remove(element)
+    for element in root.iter():
+        element.text, element.tail = (element.text or "").strip(), ""
+    return hashlib.sha256(tostring(root)).hexdigest()
+
+
+def created_at(info: StreamInfo) -> float:
+    """When its outlet was made, on its host's LSL clock, s; NaN where the header does not say."""
+    found = re.search(r"<created_at>\s*([0-9.eE+]{1,40})\s*</created_at>", info.xml)
+    try:
+        return float(found[1]) if found else math.nan
+    except ValueError:
+        return math.nan
+
+
 def _parse_xml(xml: str | bytes, key: str) -> Element:
     if len(xml) > MAX_XML_BYTES:
         raise StreamFormatError(
@@ -81,7 +113,15 @@ def _parse_xml(xml: str | bytes, key: str) -> Element:
 
 
 def _text(element: Element, tag: str) -> str:
-    return (element.findtext(tag) or "").strip()[:MAX_TEXT]
+    return plain_text(element.findtext(tag) or "").strip()[:MAX_TEXT]
+
+
+def plain_text(text: str) -> str:
+    """What may be shown anywhere: no control characters, nothing that turns the writing direction."""
+    if text.isprintable():
+        return text
+    spaced = (" " if c.isspace() else c for c in text)
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in spaced)
 
 
 def _channel_count(text: str, who: str) -> int:

@@ -18,6 +18,7 @@ from typing import Final
 import numpy as np
 
 from bci_stream.errors import ConfigError, StreamError, StreamFormatError, StreamLostError
+from bci_stream.heartbeat import Heart
 from bci_stream.messages import AUDIO, Chunk, ClockOffset, Event, FloatArray
 from bci_stream.sources import portaudio, pulse
 from bci_stream.sources.adc_clock import BlockTime
@@ -37,6 +38,7 @@ _FIRST_BLOCK_S: Final = 6.0  # sound servers take up to 1.5 s
 _LOST_S: Final = 0.35  # no block for so long: gone, until it proves otherwise
 _REOPEN_S: Final = 3.0  # no block for so long, or since the opening: open it anew
 _LOOK_S: Final = 0.1
+_OPEN_S: Final = 8.0  # PortAudio's own time-outs together
 _RETRY_S: Final = 0.5
 _OFFSET_EVERY_S: Final = 5.0
 _KEPT_S: Final = 30.0  # of blocks, when nobody reads
@@ -91,7 +93,10 @@ class MicrophoneSource:
         self._stopped = threading.Event()
         self._capture: portaudio.Capture | None = None
         self._watch: pulse.Watch | None = None
-        self._keeper = threading.Thread(target=self._keep, name="microphone", daemon=True)
+        self._heart = Heart("keeper of the microphone", "unplugged, it will not be taken back: start anew")
+        self._keeper = threading.Thread(
+            target=lambda: self._heart.live(self._keep), name="microphone", daemon=True
+        )
         self._n_reconnects = -1  # the first opening is none
         self._stamps: tuple[int, BlockClock] | None = None
         self._newest_s = -math.inf  # the newest stamp that was handed out
@@ -138,6 +143,14 @@ class MicrophoneSource:
         pulse.unpin()
         with self._lock:
             self._lock.notify_all()
+
+    def hearts(self) -> list[Heart]:
+        """The pulse of its keeper."""
+        return [self._heart]
+
+    def renew(self) -> None:
+        """The computer has slept: let the device go and open it anew."""
+        self._gone.set()
 
     # -- the reader -----------------------------------------------------------------------------------
 
@@ -298,7 +311,9 @@ class MicrophoneSource:
 
     def _keep(self) -> None:
         while not self._stopped.is_set():
+            self._heart.rest()
             self._gone.wait(_LOOK_S)
+            self._heart.work(_OPEN_S)
             if self._stopped.is_set():
                 return
             if self._gone.is_set() or self._is_dead():

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bci_stream.errors import BciStreamError, StreamLostError
+from bci_stream.heartbeat import Heart
 from bci_stream.messages import EEG, Chunk, ClockOffset, Event, Marker, TimeArray
 from bci_stream.sources.binding import MARKERS, Binding
 from bci_stream.sources.lsl import join_chunks
@@ -92,6 +93,11 @@ class PolledSource:
         self._returned, self._stopped = threading.Event(), threading.Event()
         self._lock = threading.Lock()
         self._keeper: threading.Thread | None = None
+        self._heart = Heart(
+            f"keeper of {name}",
+            "the lost device is not looked for any more: start the session anew",
+            limit_s=60.0,  # drivers may take their time
+        )
 
     def open(self) -> dict[str, Binding]:
         """Open the device and bind its EEG; raises what ``connect`` and ``bind`` raise."""
@@ -137,6 +143,14 @@ class PolledSource:
         state, note = self._state()
         return {EEG: InletStatus(EEG, state, self._n_reconnects, note, info.name, info.uid, self._last_s)}
 
+    def hearts(self) -> list[Heart]:
+        """The pulse of the thread that takes a lost device back, while there is one."""
+        return [self._heart]
+
+    def renew(self) -> None:
+        """The computer has slept: the clock is measured before the next samples."""
+        self._offset_due_s = -np.inf
+
     def close(self) -> None:
         """Let go of the device; may be called twice."""
         self._stopped.set()
@@ -179,7 +193,9 @@ class PolledSource:
                 return
             self._device = None
         self._lost = reason if self._ended else f"{reason}: looking for it"
-        self._keeper = threading.Thread(target=self._take_back, args=(device,), name="device", daemon=True)
+        self._keeper = threading.Thread(
+            target=lambda: self._heart.live(lambda: self._take_back(device)), name="device", daemon=True
+        )
         self._keeper.start()
 
     def _take_back(self, device: Device) -> None:

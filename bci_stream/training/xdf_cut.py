@@ -160,6 +160,11 @@ def _spans(markers: Sequence[tuple[float, str]], marks: TrialMarks, path: Path) 
     return spans
 
 
+def _ends(text: str, marks: TrialMarks) -> bool:
+    """Whether a later marker ends the trial before it; one that speaks of an earlier trial does not."""
+    return not text.startswith(marks.void) and not _is_wrong(text, marks)
+
+
 def _is_wrong(text: str, marks: TrialMarks) -> bool:
     return marks.wrong is not None and text.startswith(marks.wrong)
 
@@ -185,7 +190,7 @@ def _trial_spans(markers: Sequence[tuple[float, str]], marks: TrialMarks, path: 
             continue
         label = text.removeprefix(marks.prefix).strip()
         longest = begin + marks.trial_s if marks.trial_s is not None else np.inf
-        later = (t for t, other in markers[i + 1 :] if t > begin and not _is_wrong(other, marks))
+        later = (t for t, other in markers[i + 1 :] if t > begin and _ends(other, marks))
         end = min(longest, next(later, np.inf))
         if not label:
             raise CorpusError(f"{path}: marker {text!r} names no label")
@@ -218,6 +223,12 @@ def _taken_back(text: str, marks: TrialMarks, path: Path) -> tuple[int, str]:
     if not number.isdigit():
         raise CorpusError(f"{path}: marker {text!r} does not say which trial it takes back")
     return int(number), reason or "taken back"
+
+
+def _why_void(markers: Sequence[tuple[float, str]], marks: TrialMarks, number: int) -> str:
+    prefix = f"{marks.void}{number}:"
+    why = next((text.removeprefix(prefix) for _, text in markers if text.startswith(prefix)), None)
+    return "cut off before its end" if why is None else f"taken back ({why})"
 
 
 class _Lane:
@@ -263,14 +274,16 @@ def trials_of(
 ) -> Iterator[Trial]:
     """The trials of one recording, numbered from ``first``; those that were taken back have no number.
 
-    ``left_out``: told of each trial that lacks samples, which is then left out instead of an error.
+    ``left_out``: told of each trial that was taken back, and of each that lacks samples, which is then left
+    out instead of an error.
 
     Raises:
         CorpusError: it cannot be read, a trial has no end, or one lacks samples.
     """
     try:
         with open_recording(path) as recording:
-            spans = _spans(_markers(recording, marks), marks, path)
+            markers = _markers(recording, marks)
+            spans = _spans(markers, marks, path)
             bindings = _bindings(recording, marks)
             lanes = {role: _Lane(binding) for role, binding in bindings.items()}
             for event in XdfSource(recording, bindings).events():
@@ -285,6 +298,8 @@ def trials_of(
     number = first
     for place, (begin, end, label, _) in enumerate(spans, 1):
         if label is None:
+            if left_out is not None:
+                left_out(f"{path}, trial {place}: {_why_void(markers, marks, place - 1)}")
             continue
         try:
             cut = _cut(placed, rates, begin, end, f"{path}, trial {place} ({label})")

@@ -29,7 +29,7 @@ def test_trials_are_those_of_the_markers_but_what_was_taken_back(recording, tria
     classes = load_bundle(BUNDLE).contract.classes
     assert [classes[session.label] for session in trials.sessions] == labels
     assert [session.trial for session in trials.sessions] == list(range(len(labels)))
-    assert trials.left_out == ()
+    assert trials.left_out == (f"{recording}, trial 3: taken back (noisy)",)
 
 
 def test_the_same_recording_gives_the_same_weights(recording, base, tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import io
 import json
 import random
@@ -101,6 +102,10 @@ def _places(value: Any, place: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     return found
 
 
+def _hostile(rng: random.Random) -> Any:
+    return copy.deepcopy(rng.choice(HOSTILE))
+
+
 def _json(rng: random.Random, data: bytes) -> bytes:
     """A value, somewhere, that has no business there; or a key too many, or one too few."""
     if rng.random() < 0.35:
@@ -113,11 +118,11 @@ def _json(rng: random.Random, data: bytes) -> bytes:
             holder = holder[step]
         way = rng.randrange(4)
         if way == 0 and isinstance(holder, dict):
-            holder[str(rng.choice(HOSTILE))[:300]] = rng.choice(HOSTILE)
+            holder[str(_hostile(rng))[:300]] = _hostile(rng)
         elif way == 1 and len(holder) > 1:
             del holder[place[-1]]
         else:
-            holder[place[-1]] = rng.choice(HOSTILE)
+            holder[place[-1]] = _hostile(rng)
         if not whole:
             whole = [{}]
     text = json.dumps(whole[0])
@@ -202,7 +207,7 @@ def _yaml(rng: random.Random, data: bytes) -> bytes:
         key, colon, _ = lines[at].partition(b":")
         way = rng.randrange(5)
         if way == 0:
-            lines[at] = key + colon + b" " + json.dumps(rng.choice(HOSTILE)).encode()
+            lines[at] = key + colon + b" " + json.dumps(_hostile(rng)).encode()
         elif way == 1:
             lines[at] = b"  " * rng.randrange(6) + lines[at].lstrip()
         elif way == 2:

@@ -5,15 +5,26 @@ import time
 from pyqtgraph.Qt import QtCore, QtTest, QtWidgets
 
 from apps.gui.viewmodels.calibration import GuideOptions, Page
+from bci_stream.messages import AUDIO, EEG, StreamInfo
+from bci_stream.sinks.xdf import XdfRecorder
+from bci_stream.sinks.xdf_headers import as_bound, own_stream
+from bci_stream.sources.simulator import Simulator, SimulatorSettings
+from bci_stream.sources.simulator_events import T0_S, simulated_events
 from calibration.finetune import FinetuneSettings
+from calibration.journal import Journal, write_journal
 from calibration.ladder import AS_IT_IS, HEAD, TEMPERED, StepSettings
+from calibration.profile import ProfileStore
+from calibration.protocol import load_protocol, plan_session
 from calibration.session import Phase
+from calibration.trials import MARKERS_NAME
 
 KEY = QtCore.Qt.Key
 ALT = QtCore.Qt.KeyboardModifier.AltModifier
 PATIENCE_S = 120
 #: A few steps of a few rungs: seconds.
 BRIEF = FinetuneSettings((AS_IT_IS, TEMPERED, HEAD), StepSettings(checkpoints=(2, 4), n_windows=32))
+#: Enough steps to turn two emotions round.
+SWAPPED = FinetuneSettings((AS_IT_IS, HEAD), StepSettings(checkpoints=(20, 60), n_windows=64))
 PROTOCOL = """\
 key: brief
 title: protocol.quick
@@ -24,7 +35,7 @@ practice: {practice}
 timing: {{instruct_s: 0.1, cue_s: 0.2, respond_s: {respond_s}, rest_s: 0.1, jitter_s: 0}}
 baseline: {{open_s: {baseline_s}, closed_s: {baseline_s}}}
 rating: {rating}
-repeats: 1
+repeats: 4
 speech: {speech}
 cues:
   neutral: [cue.neutral.1]
@@ -49,12 +60,12 @@ def protocol_file(folder, **fields):
 
 def options(folder, **fields):
     """What the guide is asked for."""
+    seed, settings = fields.pop("seed", None), fields.pop("settings", BRIEF)
     return GuideOptions(
-        name=fields.pop("name", ""),
         protocol=str(protocol_file(folder, **fields)),
         profiles=folder / "profiles",
-        settings=BRIEF,
-        seed=fields.pop("seed", None),
+        settings=settings,
+        seed=seed,
     )
 
 
@@ -94,13 +105,17 @@ class Typist:
         state = wizard.guide.state
         return f"{wizard.guide.page}, {wizard.guide.problem}, {wizard.hint.text()}, {state and state.phase}"
 
+    def has_keyboard(self):
+        """A window that was behind a dialog is active again."""
+        self.wait(lambda: self.main.wizard.isAncestorOf(self.app.focusWidget() or self.main))
+
     def on(self, page):
         return lambda: self.main.wizard is not None and self.guide.page is page and self.guide.busy is None
 
     def come_to(self, page):
         self.wait(self.on(page))
         self.wait(lambda: self.main.wizard._shown is page)
-        self.wait(lambda: self.main.wizard.isAncestorOf(self.app.focusWidget() or self.main))
+        self.has_keyboard()
 
     def enter_when_ready(self):
         self.wait(lambda: self.main.wizard.next_button.isEnabled())
@@ -138,3 +153,58 @@ class Typist:
                 self.press(getattr(KEY, f"Key_{key}"))
             self.app.processEvents()
             time.sleep(0.005)
+
+
+WHEN = "2026-01-02T03:04:05+00:00"
+
+
+def interrupted(folder, page, n_trials, *, void=(), answered=None, **fields):
+    """A session of seconds, interrupted on ``page`` after so many trials; what the guide is asked for.
+
+    ``void``: numbers of trials that were taken back. ``answered``: class that is simulated for a label.
+    """
+    asked = options(folder, seed=5, **fields)
+    plan = plan_session(load_protocol(asked.protocol), 5)
+    store = ProfileStore(asked.profiles)
+    store.create("anna", WHEN)
+    labels = [trial.label for trial in plan.trials if not trial.practice][:n_trials]
+    recorded(store.path("anna") / "recordings" / "anna-1.xdf", labels, void, answered or {})
+    write_journal(
+        store,
+        Journal(name="anna", agreed=WHEN, page=page.value, protocol=asked.protocol, seed=5),
+    )
+    return asked
+
+
+def recorded(path, labels, void, answered):
+    """A recording with a trial of 3 s for each label, by the simulated person who sits at the keyboard."""
+    settings = SimulatorSettings(seed=11, person=9001, speech_share=1.0, dwell_s=(3.0, 3.0), transition_s=0.5)
+    truth = Simulator(settings).truth(60 + 16.0 * len(labels))
+    spans, used = [], set()
+    for label in labels:
+        wanted = answered.get(label, label)
+        segment = next(s for s in truth if s.label == wanted and s.t_start > 1 and s.t_start not in used)
+        used.add(segment.t_start)
+        spans.append((segment.t_start, label))
+    _write(path, settings, sorted(spans), void)
+
+
+def _write(path, settings, spans, void):
+    specs = Simulator(settings).specs
+    infos = {
+        EEG: StreamInfo("a", "KEEG", "EEG", len(specs[EEG].ch_names), 250.0, "float32", "K-eeg"),
+        AUDIO: StreamInfo("b", "KAudio", "Audio", 1, 16_000.0, "float32", "K-audio"),
+    }
+    ours = own_stream(MARKERS_NAME, "Markers", ("label",), "text", {}, "string")
+    recorder = XdfRecorder(path, [*(as_bound(infos[role], specs[role]) for role in infos), ours])
+    length_s = max(t_s for t_s, _ in spans) + 5.0 if spans else 5.0
+    for event in simulated_events(settings, duration_s=length_s, chunk_s=0.5):
+        recorder.event(event)
+    marks = [(T0_S, "begin:brief:5")]
+    for number, (t_s, label) in enumerate(spans):
+        marks += [(T0_S + t_s, f"trial:{label}"), (T0_S + t_s + 3.0, "trial_end")]
+        if number in void:
+            marks.append((T0_S + t_s + 3.01, f"void:{number}:noisy"))
+    recorder.texts("Markers", [t_s for t_s, _ in marks], [(label,) for _, label in marks])
+    recorder.close()
+    assert recorder.error is None

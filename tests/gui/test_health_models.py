@@ -3,6 +3,7 @@ from dataclasses import replace
 
 import pytest
 
+from apps.gui.viewmodels.headline import headline
 from apps.gui.viewmodels.health import FIGURES, health, recording_line, titles
 from apps.gui.viewmodels.log import MOST_ROWS, Change, LogFilter, LogTable, cells, copied
 from apps.gui.viewmodels.words import NOTHING, age_words, clock_words, duration_words, share_words, size_words
@@ -67,10 +68,10 @@ def test_the_latency_is_split_in_the_order_of_time() -> None:
 
 
 def test_skipped_windows_and_a_busy_processor_are_seen() -> None:
-    windows, processor, _ = health(replace(session(5), n_skipped=0)).lines
+    windows, processor, *_ = health(replace(session(5), n_skipped=0)).lines
     assert windows.level == "good"
     assert "none skipped" in windows.words
-    windows, processor, _ = health(replace(session(5), n_skipped=7, cpu_share=0.95)).lines
+    windows, processor, *_ = health(replace(session(5), n_skipped=7, cpu_share=0.95)).lines
     assert windows.level == "warn"
     assert "7 skipped" in windows.words
     assert processor.level == "warn"
@@ -170,3 +171,11 @@ def test_a_line_is_copied_as_one_line() -> None:
     entry = LogEntry(61.25, "warn", "eeg", "two\nlines <b>")
     assert cells(entry) == ("1:01", "▲ attention", "eeg", "two lines <b>")
     assert copied([entry, entry]) == "61.25\twarn\teeg\ttwo lines <b>\n61.25\twarn\teeg\ttwo lines <b>"
+
+
+def test_a_dead_worker_is_red_in_the_headline_and_among_the_lines() -> None:
+    words = "output OscSink died (X: y): predictions go on without it; end the session and open it anew"
+    frame = replace(session(5), troubles=(words,))
+    assert headline(frame) == ("bad", words)
+    assert [(line.level, line.words) for line in health(frame).lines][-1] == ("bad", words)
+    assert health(session(5)).lines[-1].level == "good"

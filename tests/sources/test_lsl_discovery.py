@@ -1,3 +1,4 @@
+import ctypes
 import time
 
 import pytest
@@ -63,3 +64,17 @@ def test_a_quoted_query_finds_nothing_else(outlet):
     outlet("bystander")
     with pytest.raises(StreamNotFoundError, match="bystander"):
         LslSource([LslRequest("eeg", 'nope" or true() or "')], resolve_s=1.0).open()
+
+
+def test_a_name_that_is_no_text_harms_no_other(outlet, lsl_isolation):
+    """A program in C may send any bytes."""
+    from pylsl.lib import lib
+
+    info = lib.lsl_create_streaminfo(b"bad \xff\xfe name", b"EEG", 2, ctypes.c_double(100.0), 1, b"bad-id")
+    hostile = lib.lsl_create_outlet(ctypes.c_void_p(info), 0, 10)
+    try:
+        outlet("honest")
+        survey = surveyed(lambda seen: any(i.name == "honest" for i in seen.streams))
+        assert all(info.name.isprintable() for info in survey.streams)
+    finally:
+        lib.lsl_destroy_outlet(ctypes.c_void_p(hostile))

@@ -3,7 +3,8 @@ from dataclasses import replace
 import pytest
 
 from bci_stream.messages import StreamInfo
-from bci_stream.sources.lsl_identity import differences, match
+from bci_stream.sources.lsl_identity import DESCRIPTION, can_agree, differences, match
+from bci_stream.sources.metadata import header_digest
 
 CAP = StreamInfo(
     key="u1",
@@ -91,3 +92,53 @@ def test_labels_and_units_count_once_they_are_known():
 def test_a_hostile_name_cannot_flood_the_line():
     refused = match(CAP, [replace(RESTARTED, name="x" * 10_000)]).refusal
     assert len(refused) < 300
+
+
+XML = (
+    "<info><name>Cap</name><uid>{uid}</uid><created_at>{at}</created_at><hostname>{host}</hostname>"
+    "<desc>{desc}</desc></info>"
+)
+
+
+def described(desc="<a>1</a>", uid="u2", at="1.0", host="lab"):
+    return replace(CAP, uid=uid, hostname=host, xml=XML.format(uid=uid, at=at, host=host, desc=desc))
+
+
+def test_whatever_else_a_header_says_counts_but_for_what_every_start_changes():
+    first = described(uid="u1", at="5.0")
+    assert differences(first, described(" <a> 1</a>\n")) == ""
+    assert differences(first, described("<a>2</a>")) == DESCRIPTION
+    assert differences(first, described("<a>2</a>"), agreed=[DESCRIPTION]) == ""
+    assert header_digest(replace(first, xml="no XML")) == ""
+
+
+def test_a_user_may_agree_to_another_host_and_to_nothing_that_changes_the_samples():
+    elsewhere = replace(RESTARTED, hostname="elsewhere")
+    assert can_agree(CAP, elsewhere) == {"hostname"}
+    found = match(CAP, [elsewhere])
+    assert (found.info, found.asked) == (None, elsewhere)
+    assert "agree" in found.refusal
+    assert differences(CAP, elsewhere, agreed=["hostname"]) == ""
+    for change in ("sfreq", "n_channels", "dtype"):
+        changed = replace(elsewhere, **{change: CHANGES[change]})
+        assert match(CAP, [changed]).asked is None
+    assert match(CAP, [elsewhere, replace(elsewhere, uid="u5")]).asked is None, "two are none"
+
+
+def test_agreeing_to_a_host_is_not_agreeing_to_a_description():
+    first, elsewhere = described(uid="u1"), described("<a>2</a>", host="elsewhere")
+    assert differences(first, elsewhere, agreed=["hostname"]) == DESCRIPTION
+    assert differences(first, described(host="elsewhere"), agreed=["hostname"]) == ""
+
+
+def test_a_twin_that_ran_beside_it_is_no_restart_of_it():
+    first = described(uid="u1", at="100.0")
+    twin, restart = described(uid="u2", at="150.0"), described(uid="u3", at="201.0")
+    assert match(first, [restart], alive_until_s=200.0).info is restart
+    refused = match(first, [twin], alive_until_s=200.0)
+    assert refused.info is None
+    assert "u2" in refused.refusal
+    assert match(first, [twin, restart], alive_until_s=200.0).info is None
+    assert match(first, [described(uid="u4", at="30.0")], 200.0).info, "its computer was started anew"
+    assert match(first, [twin]).info is twin, "nothing is known of clocks"
+    assert match(first, [described(uid="u5", at="1e999999")], 200.0).info

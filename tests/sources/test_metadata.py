@@ -190,3 +190,11 @@ def test_electrodes_and_unknown_names_are_not_parked(label):
 @pytest.mark.parametrize("kind", ["AUX", "accelerometer", "Trigger", "misc", "EOG"])
 def test_a_channel_type_parks_whatever_the_label(kind):
     assert is_parked("Fp1", kind)
+
+
+def test_what_would_steer_a_terminal_is_not_shown():
+    xml = (
+        "<info><name>a\u009b31mred\u202eleft\nx\u00a0y</name><type>EEG</type><channel_count>1</channel_count>"
+        "<nominal_srate>100</nominal_srate><channel_format>float32</channel_format></info>"
+    )
+    assert parse_stream_info(xml, "k").name == "a\ufffd31mred\ufffdleft x y"

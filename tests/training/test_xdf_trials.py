@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from bci_stream.errors import ConfigError, CorpusError
+from bci_stream.training.xdf_cut import trials_of
 from bci_stream.training.xdf_trials import TrialMarks, XdfTrialCorpus
 from tests.recordings import XDF_COMPOSITE, needs_recordings
 from tests.sources.xdf_bytes import (
@@ -173,3 +174,26 @@ def test_the_composite_recordings_trials_are_whole_or_refused() -> None:
     assert all(trial.eeg is not None and trial.eeg.shape[1] == 4 for trial in found)
     gap = XDF_COMPOSITE / "comp_onehost_gap3s.xdf"  # no EEG from 12.0 s to 15.2 s
     refused(gap, "trial 4 (happiness), eeg", "at 0.50 s", marks=marks)
+
+
+def test_a_marker_that_takes_a_trial_back_does_not_end_the_next_one(tmp_path: Path) -> None:
+    """It comes once the windows of the trial were looked at, which may be in the next one."""
+    marks = ((1.0, "trial:anger"), (2.0, "end"), (2.5, "trial:calm"), (2.6, "void:0:noisy"), (4.0, "end"))
+    path = write_recording(tmp_path / "a.xdf", marks)
+    told: list[str] = []
+    (trial,) = trials_of(path, "ann", TrialMarks(), 0, told.append)
+    assert trial.label == "calm"
+    assert trial.eeg is not None
+    assert len(trial.eeg) in (149, 150)
+    assert told == [f"{path}, trial 1: taken back (noisy)"]
+
+
+def test_a_trial_that_a_killed_program_did_not_end_is_left_out_where_asked(
+    tmp_path: Path,
+) -> None:
+    path = write_recording(tmp_path / "a.xdf", (*MARKS[:3], (3.0, "end"), (4.0, "trial:anger")))
+    refused(path, "no marker ends the last trial")
+    told: list[str] = []
+    found = list(trials_of(path, "ann", TrialMarks(cut_off=True), 0, told.append))
+    assert [trial.label for trial in found] == ["anger", "calm"]
+    assert told == [f"{path}, trial 3: cut off before its end"]

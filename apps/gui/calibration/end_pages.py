@@ -110,6 +110,7 @@ class ReportPage(GuidePage):
         self.table.setEditTriggers(QtWidgets.QAbstractItemView.EditTrigger.NoEditTriggers)
         self.table.setSelectionMode(QtWidgets.QAbstractItemView.SelectionMode.NoSelection)
         self.table.setShowGrid(False)
+        self.table.setWordWrap(False)
         self.table.horizontalHeader().setSectionResizeMode(QtWidgets.QHeaderView.ResizeMode.Stretch)
         self.table.setVerticalScrollBarPolicy(QtCore.Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.how, self.dropped_title = paragraph(), paragraph()
@@ -156,7 +157,7 @@ class ReportPage(GuidePage):
         self.how.setText(view.how)
         n = len(view.dropped)
         self.dropped_title.setText(
-            tr("Left out: {n} trials").format(n=n) if n else tr("No trial was left out.")
+            tr("Trials left out: {n}").format(n=n) if n else tr("No trial was left out.")
         )
         self.dropped.clear()
         self.dropped.addItems(list(view.dropped))

@@ -173,7 +173,7 @@ class DevicesPage(GuidePage):
             at = self.form.device.findData(journal.device)
             self.form.device.setCurrentIndex(max(0, at))
         n = len(before.state.done) if before is not None else 0
-        words = tr("{n} trials are done, {m} to go.").format(
+        words = tr("Trials done: {n}, to go: {m}.").format(
             n=n, m=len(before.state.queue) if before is not None else 0
         )
         self.going_on.setText(words)

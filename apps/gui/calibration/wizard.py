@@ -231,6 +231,7 @@ class Wizard(QtWidgets.QWidget):
 
     def _answered(self, leave: bool) -> None:
         self._box = None
+        self.window_.activateWindow()  # not every desktop does so by itself
         if leave:
             self.leave()
         else:

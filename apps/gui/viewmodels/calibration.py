@@ -491,7 +491,7 @@ class Guide:
         if self.journal is None:
             return tr("nothing was recorded")
         if begun:
-            return tr("{n} trials are kept: Calibrate goes on with the rest").format(n=n)
+            return tr("trials kept: {n}; Calibrate goes on with the rest").format(n=n)
         return tr("nothing is lost: Calibrate goes on from here")
 
     def close(self) -> None:

@@ -13,6 +13,8 @@ def headline(frame: Frame, paused_s: float | None = None) -> tuple[str, str]:
         return "bad", frame.error or "the session failed: press Start to begin anew"
     if frame.state == "stopped":
         return "off", "the session has ended"
+    if frame.troubles:
+        return "bad", frame.troubles[0]
     if frame.recording is not None and frame.recording.error is not None:
         return "bad", frame.recording.error
     for level in ("bad", "warn"):

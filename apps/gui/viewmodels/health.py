@@ -82,7 +82,7 @@ def health(frame: Frame) -> Health:
     parts = [(name, frame.latency_ms.get(name, math.nan)) for name in _PARTS]
     known = tuple((tr(name), value) for name, value in parts if math.isfinite(value))
     total_ms = frame.latency_ms.get("total", math.nan)
-    lines = (_windows(frame), _processor(frame), recording_line(frame.recording))
+    lines = (_windows(frame), _processor(frame), recording_line(frame.recording), _program(frame))
     return Health(tuple(map(_stream, frame.streams)), known, total_ms, lines)
 
 
@@ -119,6 +119,13 @@ def _windows(frame: Frame) -> Line:
     if frame.n_predictions < n - skipped:
         parts.append(tr("{n} answered").format(n=frame.n_predictions))
     return Line("warn" if skipped else "good", tr("windows"), ", ".join(parts))
+
+
+def _program(frame: Frame) -> Line:
+    """Its threads: which one is dead or hangs, and what to do."""
+    if frame.troubles:
+        return Line("bad", tr("program"), "; ".join(frame.troubles))
+    return Line("good", tr("program"), tr("all its parts work"))
 
 
 def _processor(frame: Frame) -> Line:

@@ -47,7 +47,7 @@ def outcome_view(store: ProfileStore, name: str, number: int) -> OutcomeView:
             better=bool(verdict["better"]),
             rows=_rows(verdict),
             how=_how(report),
-            dropped=tuple(map(str, report["left_out"])),
+            dropped=tuple(Path(str(line)).name for line in report["left_out"]),  # the folder is one's own
             active=active_words(profile),
             pictures=tuple(path for path in (folder / f"{one}.png" for one in _PICTURES) if path.is_file()),
             page=folder / REPORT_HTML,
