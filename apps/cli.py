@@ -86,7 +86,8 @@ Json = Annotated[bool, typer.Option("--json", help="JSON lines on stdout, for pr
 Scope = Annotated[
     str | None,
     typer.Option(
-        "--scope", help="how far to look for LSL streams: machine, link, site…; else liblsl's own setting"
+        "--scope",
+        help="how far to look for LSL streams: machine (the default where liblsl has no settings file), link, site…",
     ),
 ]
 SessionId = Annotated[
