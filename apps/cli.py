@@ -320,6 +320,13 @@ def simulate(
     channels: Channels = None,
     sfreq: Annotated[float, typer.Option(help="EEG rate, Hz")] = 250.0,
     audio_sfreq: Annotated[float, typer.Option(help="audio rate, Hz")] = 16_000.0,
+    faults: Annotated[
+        Path | None, typer.Option("--faults", help="a plan (.yaml) of what goes wrong; see docs/FAULTS.md")
+    ] = None,
+    truth: Annotated[
+        Path | None,
+        typer.Option("--truth", help="where what really happened goes (.jsonl); else beside the plan"),
+    ] = None,
     scope: Scope = None,
     session_id: SessionId = None,
 ) -> None:
@@ -334,7 +341,7 @@ def simulate(
         eeg_sfreq=sfreq,
         audio_sfreq=audio_sfreq,
     )
-    command.run(settings, name, seconds, scope, session_id)
+    command.run(settings, name, seconds, scope, session_id, faults, truth)
 
 
 @app.command("train-demo")

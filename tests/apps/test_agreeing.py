@@ -22,8 +22,8 @@ class Source:
 @pytest.fixture
 def typed(monkeypatch):
     reading, writing = os.pipe()
-    with os.fdopen(reading) as stdin, os.fdopen(writing, "w") as file:
-        monkeypatch.setattr("sys.stdin", stdin)
+    with os.fdopen(reading) as ear, os.fdopen(writing, "w") as file:
+        monkeypatch.setattr("sys.stdin", ear)
         yield file
 
 
