@@ -73,7 +73,9 @@ def _name(line: str) -> str:
 def main() -> None:
     """Measure, print, and write the table where one is asked for."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"virtual, chaos, or of {', '.join(known())}")
+    parser.add_argument(
+        "names", nargs="*", metavar="NAME", help=f"virtual, chaos, or of {', '.join(known())}"
+    )
     parser.add_argument("--short", action="store_true", help="the test suite's versions")
     parser.add_argument("--table", type=Path, help="a page whose table gets the figures")
     options = parser.parse_args()
