@@ -229,10 +229,13 @@ def measure(short: bool = False) -> Row:
     cases = [run_case(session_id, kind, k) for k in range(1 if short else 5) for kind in kinds]
     wrongs = [f"{case.kind}: {wrong}" for case in cases for wrong in case.wrongs]
     stale_s = max(case.stale_s for case in cases)
-    live_s = max(case.live_s for case in cases if case.kind != "twin")
+    again_s = sorted(case.live_s for case in cases if case.kind != "twin")
+    live_s = again_s[-1]
+    middle_s = again_s[len(again_s) // 2]
     figure = (
         f"{len(cases)} cases, STALE after {stale_s:.2f} s at most, live again (the first whole window of "
-        f"{WINDOW_S:g} s) {live_s:.2f} s after the restart at most, {len(wrongs)} lapses"
+        f"{WINDOW_S:g} s) {middle_s:.2f} s after the restart in the middle and {live_s:.2f} s at most, "
+        f"{len(wrongs)} lapses"
     )
     if "host" not in kinds:
         figure += "; no other host could be had here (unshare -u)"
