@@ -35,9 +35,7 @@ test-slow: setup
 	$(BIN)/pytest -m slow
 
 test-fuzz: setup
-	$(BIN)/python -m tests.fuzz.xdf --n 10000
-	$(BIN)/python -m tests.fuzz.files --files 3000 --headers 1000
-	$(BIN)/python -m benchmarks.reliability.malicious
+	$(BIN)/python -m benchmarks.reliability fuzz malicious
 
 test-soak: setup
 	$(BIN)/python -m benchmarks.reliability virtual

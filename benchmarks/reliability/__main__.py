@@ -19,7 +19,8 @@ from benchmarks.reliability.row import Row
 
 VIRTUAL = ("soak", "machine", "drift", "gaps", "loss", "bursts", "stamps")
 CHAOS = ("outlets", "sigstop", "starved", "impostor", "workers", "replayed", "malicious", "privacy")
-ROWS = VIRTUAL + CHAOS
+FUZZ = ("fuzz",)
+ROWS = VIRTUAL + CHAOS + FUZZ
 BEGIN, END = "<!-- rows -->", "<!-- end of rows -->"
 TIMEOUT_S = 3600.0
 
