@@ -163,8 +163,8 @@ class ProfileStore:
             raise ProfileError(f"{path} cannot be read ({error.strerror or error})") from error
         except ValidationError as error:
             found = error.errors()[0]
-            place = ".".join(str(part) for part in found["loc"]) or "the file"
-            raise ProfileError(f"{path} is damaged: {place}: {found['msg']}") from error
+            place = " ".join(".".join(map(str, found["loc"])).split())[:80] or "the file"
+            raise ProfileError(f"{path} is damaged: {place}: {found['msg'][:200]}") from error
 
     def create(self, name: str, created: str, device: str = "", montage: tuple[str, ...] = ()) -> Profile:
         """A profile that is there already, or a new one."""

@@ -212,5 +212,5 @@ def _mapping(text: str, name: str) -> dict[str, Any]:
 
 def _first(error: ValidationError) -> str:
     found = error.errors()[0]
-    place = ".".join(str(part) for part in found["loc"]) or "as a whole"
-    return f"{place}: {found['msg']}"
+    place = " ".join(".".join(map(str, found["loc"])).split())[:80] or "as a whole"
+    return f"{place}: {found['msg'][:200]}"

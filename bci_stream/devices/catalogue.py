@@ -15,7 +15,7 @@ import platformdirs
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from bci_stream.devices.document import Document, Place, read_document
+from bci_stream.devices.document import Document, Place, one_line, read_document
 from bci_stream.devices.matching import Match, agreement, match_profile
 from bci_stream.devices.profile import DeviceFile, DeviceProfile, MatchRule
 from bci_stream.errors import ConfigError
@@ -165,9 +165,10 @@ def _worded(document: Document, errors: Sequence[ErrorDetails]) -> str:
         errors, key=lambda error: error["type"] != "extra_forbidden"
     )  # a misspelt key is also missing
     place: Place = tuple(part for part in first["loc"] if part != "[key]")
-    key = ".".join(str(part) for part in place) or "the file"
+    key = one_line(".".join(map(str, place)), 80) or "the file"
     more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
-    return f"{document.where} line {document.line(place)}: {key}: {_complaint(place, first)}{more}"
+    complaint = one_line(_complaint(place, first), 500)
+    return f"{document.where} line {document.line(place)}: {key}: {complaint}{more}"
 
 
 def _complaint(place: Place, error: ErrorDetails) -> str:

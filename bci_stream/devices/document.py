@@ -66,6 +66,12 @@ def parse_document(text: str, where: str) -> Document:
         return Document(where, _load(text), lines)
 
 
+def one_line(text: str, most: int) -> str:
+    """A text of somebody else's for a line of ours: no line ends, and not for ever."""
+    shown = " ".join(text.split())
+    return shown if len(shown) <= most else f"{shown[: most - 1]}…"
+
+
 def plain_data(text: str, where: str) -> Any:
     """What a YAML text holds, checked for size, depth, anchors and tags first. Raises ConfigError."""
     with _in_one_line(where):
@@ -126,9 +132,9 @@ def _walk(node: yaml.Node, place: Place, lines: dict[Place, int], where: str) ->
                 raise ConfigError(f"{where} line {line}: a key must be text; put it in quotes")
             inner = (*place, key.value)
             if inner in lines:
+                name = one_line(".".join(map(str, inner)), 80)
                 raise ConfigError(
-                    f"{where} line {line}: {'.'.join(map(str, inner))} is there twice, first in line "
-                    f"{lines[inner]}: rename one"
+                    f"{where} line {line}: {name} is there twice, first in line {lines[inner]}: rename one"
                 )
             lines[inner] = line
             _walk(child, inner, lines, where)

@@ -183,9 +183,9 @@ def read_contract(data: bytes, path: Path) -> Contract:
         return Contract.model_validate_json(data)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
-        where = ".".join(str(step) for step in first["loc"]) or "contract"
+        where = " ".join(".".join(map(str, first["loc"])).split())[:80] or "contract"
         raise BundleCorruptError(
-            f"bundle {path}: {where[:80]} in {CONTRACT}: {first['msg'][:200]}; export it again"
+            f"bundle {path}: {where} in {CONTRACT}: {first['msg'][:200]}; export it again"
         ) from error
 
 

@@ -161,7 +161,7 @@ def load_plan(path: Path) -> FaultPlan:
 
 def _first(error: ValidationError) -> str:
     found: Any = error.errors()[0]
-    place = ".".join(str(part) for part in found["loc"]) or "as a whole"
+    place = " ".join(".".join(map(str, found["loc"])).split())[:80] or "as a whole"
     return f"{place}: {' '.join(str(found['msg']).split())}"
 
 

@@ -181,7 +181,7 @@ def _read_metrics(path: Path) -> _MetricsFile:
         return _MetricsFile.model_validate(value)
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
+        where = " ".join(".".join(map(str, first["loc"])).split())[:80]
         raise ResultError(f"{path}: {where}: {first['msg']}; run it again") from error
 
 
