@@ -87,7 +87,7 @@ Scope = Annotated[
     str | None,
     typer.Option(
         "--scope",
-        help="how far to look for LSL streams: machine (unless liblsl has a settings file), link, site…",
+        help="how far to look for LSL streams: machine (if liblsl has no settings file), link, site…",
     ),
 ]
 SessionId = Annotated[

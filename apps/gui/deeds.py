@@ -275,6 +275,8 @@ class Deeds:
 
     def dropped_path(self, event: Any) -> Path | None:
         """The recording that is being dropped."""
+        if self.w.wizard is not None:  # a person is being guided
+            return None
         urls = event.mimeData().urls() if event.mimeData().hasUrls() else []
         paths = [Path(url.toLocalFile()) for url in urls if url.isLocalFile()]
         return next((path for path in paths if path.suffix.lower() == ".xdf"), None)
