@@ -32,14 +32,15 @@ def measure(short: bool = False) -> Row:
                 strays = [made for made in seen(folder) - before if not made.startswith(ALLOWED)]
                 wrongs += [f"{what} made {made}" for made in strays]
                 wrongs += _wrongs(what, case, answer)
-                most = {key: max(value, answer.get(key, 0.0)) for key, value in most.items()}
+                if not case.read:
+                    most = {key: max(value, answer.get(key, 0.0)) for key, value in most.items()}
         finally:
             reader.close()
         wrongs += [f"{trap.name} was sprung" for trap in shop.traps.iterdir()]
     n_read = sum(case.read for case in CASES.values())
     figure = (
         f"{len(wrongs)} side effects or lapses in {len(CASES)} cases ({n_read} read without running "
-        f"anything, the others refused), most {most['cpu_s']:.2f} s and {most['mb']:.1f} MB"
+        f"anything, the others refused), to refuse one at most {most['cpu_s']:.2f} s and {most['mb']:.1f} MB"
     )
     met = not wrongs and most["cpu_s"] < LIMIT_CPU_S and most["mb"] < LIMIT_MB
     return Row("malicious set", "; ".join((figure, *wrongs)), "0 side effects, < 1 s, < 20 MB", met)
