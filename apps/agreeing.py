@@ -56,9 +56,14 @@ def _is_ours() -> bool:
     """Whether reading standard input cannot stop this process (one in the background may not)."""
     try:
         descriptor = sys.stdin.fileno()
-        return not os.isatty(descriptor) or os.tcgetpgrp(descriptor) == os.getpgrp()
     except (AttributeError, OSError, ValueError):
         return False
+    if not os.isatty(descriptor):
+        return True
+    try:
+        return os.tcgetpgrp(descriptor) == os.getpgrp()
+    except OSError:  # a terminal, and not the one that controls this process
+        return True
 
 
 def _typed() -> str | None:

@@ -20,6 +20,7 @@ from rich.text import Text
 from apps.calibration_run import CONSENT, close_calibration, fit_person, now_iso, open_calibration
 from apps.choice import StreamChoice
 from apps.console import err, say, warn, write_line
+from apps.gui.viewmodels.cue import Cue, cue, progress_words
 from apps.keyboard import Keyboard
 from apps.live import configure, stop_on_signal
 from bci_stream.errors import ConfigError, StreamError
@@ -203,7 +204,10 @@ def _unfinished(store: ProfileStore, name: str, plan: Plan) -> tuple[list[Path],
 def _guide(running: LiveCalibration, protocol: Protocol, texts: dict[str, str]) -> None:
     """Show what the session says until it is over; keys: space go on, p pause, r repeat, q end, 1-9 rate."""
     say(said(texts, protocol.instruction))
-    say("keys: space begin and go on, p pause, r repeat this trial, q end; after a trial 1-9 rate")
+    say(
+        "keys: space begin and go on, p pause, r repeat this trial, q end, a take a changed stream; "
+        "after a trial 1-9 rate"
+    )
     keys = Keys()
     with stop_on_signal() as stop, Keyboard() as keyboard, _Screen(texts) as screen:
         running.start()
@@ -215,12 +219,14 @@ def _guide(running: LiveCalibration, protocol: Protocol, texts: dict[str, str]) 
                 running.do(Abort())
                 break
             for key in keyboard.read():
+                if key == "a":
+                    running.agree()
                 if (asked := keys.pressed(key, running.state)) is not None:
                     running.do(asked)
             running.tick()
             if time.monotonic() >= next_s:
                 next_s = time.monotonic() + _REDRAW_S
-                screen.draw(running)
+                screen.draw(running, half_rated=keys.valence is not None)
                 running.painted()
     if running.error is not None:
         raise StreamError(f"the calibration stopped: {running.error}; what was recorded is kept")
@@ -247,44 +253,23 @@ class _Screen:
         if self._live is not None:
             self._live.stop()
 
-    def draw(self, running: LiveCalibration) -> None:
-        """The session as it stands."""
-        shown = running.shown
-        if self._live is None:
-            if shown is not None and shown is not self._said:
-                self._said = shown
-                say(_line(shown, self._texts))
-            return
-        self._live.update(_picture(running, self._texts), refresh=True)
+    def draw(self, running: LiveCalibration, *, half_rated: bool) -> None:
+        """The session as it stands, in the words that the window uses."""
+        state, refused = running.state, running.refused if running.state.missing else ()
+        now_s = running.now_s()
+        now = cue(state, running.shown, self._texts, now_s, half_rated=half_rated, refused=refused)
+        if self._live is not None:
+            self._live.update(_picture(running.state, now), refresh=True)
+        elif running.shown is not None and running.shown is not self._said:
+            self._said = running.shown
+            say(": ".join(words for words in (now.head, now.large, now.words) if words))
 
 
-def _line(shown: Show, texts: dict[str, str]) -> str:
-    if shown.trial is None or shown.phase not in (Phase.CUE, Phase.RESPOND):
-        return shown.phase.value + (f": {shown.words}" if shown.words else "")
-    emotion = said(texts, f"emotion.{shown.trial.label}")
-    return f"{shown.phase.value}: {emotion}: {said(texts, shown.trial.cue)}"
-
-
-def _picture(running: LiveCalibration, texts: dict[str, str]) -> Panel:
-    state, shown = running.state, running.shown
-    lines: list[Text] = []
-    if (
-        shown is not None
-        and shown.trial is not None
-        and shown.phase in (Phase.INSTRUCT, Phase.CUE, Phase.RESPOND)
-    ):
-        lines.append(Text(said(texts, f"emotion.{shown.trial.label}"), style="bold", justify="center"))
-        lines.append(Text(said(texts, shown.trial.cue), justify="center"))
-    else:
-        words = shown.words if shown is not None else "press space to begin"
-        lines.append(Text(f"{state.phase.value} {words}".strip(), justify="center"))
-    minutes = state.left_s / 60
-    foot = f"{len(state.done)} trials done, about {minutes:.0f} min left"
-    if state.voided:
-        foot += f"; {len(state.voided)} taken back ({list(state.voided.values())[-1]})"
+def _picture(state: State, now: Cue) -> Panel:
+    lines = [
+        Text(now.large, style="bold", justify="center"),
+        Text(now.words, justify="center"),
+        Text(now.left, justify="center"),
+    ]
     bar = ProgressBar(total=1.0, completed=state.progress, width=60)
-    return Panel(Group(*lines, Text(""), bar, Text(foot, style="dim")), title=_bar_words(state))
-
-
-def _bar_words(state: State) -> str:
-    return {Phase.RESPOND: "now", Phase.CUE: "read", Phase.REST: "rest"}.get(state.phase, state.phase.value)
+    return Panel(Group(*lines, bar, Text(progress_words(state), style="dim")), title=now.head)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import traceback
 from pathlib import Path
@@ -85,7 +86,8 @@ Json = Annotated[bool, typer.Option("--json", help="JSON lines on stdout, for pr
 Scope = Annotated[
     str | None,
     typer.Option(
-        "--scope", help="how far to look for LSL streams: machine, link, site…; else liblsl's own setting"
+        "--scope",
+        help="how far to look for LSL streams: machine (if liblsl has no settings file), link, site…",
     ),
 ]
 SessionId = Annotated[
@@ -403,7 +405,18 @@ def script(command: str) -> None:
 
 
 def main() -> None:
-    """Entry point: exit code 0, 2 for bad input with one clear line, 130 for Ctrl-C."""
+    """Entry point: exit code 0, 2 for bad input with one clear line, 130 for Ctrl-C.
+
+    Whatever a command writes is its owner's alone.
+    """
+    before = os.umask(0o077)
+    try:
+        _main()
+    finally:
+        os.umask(before)
+
+
+def _main() -> None:
     debug = "--debug" in sys.argv
     try:
         app(standalone_mode=False)

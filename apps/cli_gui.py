@@ -52,6 +52,8 @@ def gui(
 
     if theme not in (None, "dark", "light"):
         raise ConfigError(f"--theme {theme!r} is unknown: use dark or light")
+    if calibrate and (demo or replay is not None):
+        raise ConfigError("--calibrate takes streams of the network: drop --demo and --replay")
     if calibrate:
         from calibration.profile import check_name
         from calibration.protocol import load_protocol

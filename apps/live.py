@@ -18,6 +18,7 @@ from apps.agreeing import Agreeing
 from apps.choice import ModelChoice, Prepared, StreamChoice, load_model, prepare
 from apps.console import err, out, say, warn, write_line
 from apps.eeg_device import DeviceChoice, open_device
+from apps.listening import listening_words
 from apps.outputs import OutputChoice, Outputs
 from apps.supervised import supervisor_of
 from bci_stream.engine.pipeline import Outcome, Pipeline
@@ -118,6 +119,8 @@ def run_live(options: LiveOptions, on_outcome: Callable[[Outcome], None] | None 
             for note in binding.notes:
                 warn(note)
         outputs.open(wanted, prepared)
+        if heard := listening_words():
+            say(heard)
         if destination is not None and options.recording is not None:
             from apps.live_recording import begin
 
@@ -215,12 +218,20 @@ def _session(
 
 
 def configure(scope: str | None, session_id: str | None) -> None:
-    """Set LSL's scope and session id where one was asked for; else liblsl's own settings hold."""
-    if scope is None and session_id is None:
-        return
-    from bci_stream.sources.lsl_config import configure_lsl
+    """Set LSL's scope and session id; where none is asked for and liblsl has no file: this computer alone."""
+    from bci_stream.sources.lsl_config import configure_lsl, keep_to_this_computer
 
-    configure_lsl(session_id or "default", scope or "machine")  # type: ignore[arg-type]
+    if scope is None and session_id is None:
+        keep_to_this_computer()
+    else:
+        configure_lsl(session_id or "default", scope or "machine")  # type: ignore[arg-type]
+
+
+def elsewhere_hint() -> str:
+    """What to add where nothing was found, when only this computer was looked at."""
+    from bci_stream.sources.lsl_config import keep_to_this_computer
+
+    return "; streams of other computers: --scope site" if keep_to_this_computer() else ""
 
 
 def open_source(
@@ -238,7 +249,7 @@ def open_source(
         source.close()
         raise StreamNotFoundError(
             f"no EEG and no audio stream appeared within {wait_s:g} s; start the headset's LSL connector, "
-            "look with `bci-stream streams`, or try `bci-stream demo`"
+            f"look with `bci-stream streams`, or try `bci-stream demo`{elsewhere_hint()}"
         )
     return source, bindings
 

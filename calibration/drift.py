@@ -19,7 +19,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any, Final, NamedTuple
-from zipfile import BadZipFile
+from zipfile import BadZipFile, ZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,6 +39,8 @@ _SHRUNK: Final = 0.3  # of the covariance towards its diagonal (Ledoit 2004): tr
 _LIMIT: Final = 0.99
 _N_DRAWS: Final = 400
 _FEWEST_TRIALS: Final = 8
+_FEWEST_TESTED: Final = 5
+_MOST_BYTES: Final = 64 * 2**20  # of a reference, unpacked: 256 electrodes take 17 MB
 BANDS: Final = ((1, 2), (2, 3), (3, 6), (6, 10))  #: bins of 5 Hz: 5, 10, 15 to 25, 30 to 45 Hz
 _VOICE_EDGES_HZ: Final = np.geomspace(90.0, 7500.0, 17)
 _SILENCE: Final = 10.0 ** (-55 / 10)  # power of full scale under which nobody speaks
@@ -156,6 +158,8 @@ def reference_of(
             parts[role] = _normal(x, np.array([trial.label for trial in mine]), n_in_minute)
     sure = {}
     for name, values in confidences.items():
+        if len(values) < _FEWEST_TESTED:
+            continue
         error = float(np.std(values, ddof=1)) / np.sqrt(n_in_minute)
         sure[name] = float(values.mean()), float(values.mean() - _SURE_SD * error)
     return Reference(parts, sure, ch_names) if parts else None
@@ -292,6 +296,9 @@ def from_bytes(data: bytes) -> Reference:
         ProfileError: it is damaged.
     """
     try:
+        with ZipFile(io.BytesIO(data)) as archive:
+            if sum(info.file_size for info in archive.infolist()) > _MOST_BYTES:
+                raise ValueError("it holds too much")
         with np.load(io.BytesIO(data), allow_pickle=False) as found:
             arrays = {name: found[name] for name in found.files}
         roles = [name.removesuffix(".means") for name in arrays if name.endswith(".means")]

@@ -73,6 +73,10 @@ class HasState(Protocol):
     def state(self) -> str:
         """``live``, ``stalled``, ``lost`` or ``refused``."""
 
+    @property
+    def note(self) -> str:
+        """Why it is not live."""
+
 
 class LiveCalibration:
     """One recorded session of a plan.
@@ -167,6 +171,25 @@ class LiveCalibration:
     def lost(self) -> tuple[str, ...]:
         """Streams that are needed and do not come now, by role."""
         return tuple(sorted(self._lost))
+
+    @property
+    def refused(self) -> tuple[str, ...]:
+        """What came back changed, and is taken only if the person agrees: one line for each stream."""
+        return tuple(status.note for status in self._agreeable().values())
+
+    def agree(self) -> None:
+        """The person takes what came back changed."""
+        for role in self._agreeable():
+            self._source.agree(role)  # type: ignore[attr-defined]  # it has it where it says so
+
+    def _agreeable(self) -> dict[str, HasState]:
+        """The needed streams that can be agreed to."""
+        status = self._source.status()
+        return {
+            role: status[role]
+            for role in self._needed
+            if role in status and getattr(status[role], "can_agree", False)
+        }
 
     @property
     def error(self) -> str | None:

@@ -252,10 +252,10 @@ class ProfileStore:
         self.save(changed)
         return changed
 
-    def add_model(self, profile: Profile, model: Model) -> Profile:
-        """Keep a model; it becomes active only if it is better."""
+    def add_model(self, profile: Profile, model: Model, *, supersedes: bool = True) -> Profile:
+        """Keep a model; it becomes active only if it is better, and ``supersedes`` what is active now."""
         changed = profile.model_copy(update={"models": (*profile.models, model)})
-        if model.better:
+        if model.better and supersedes:
             changed = changed.now_active(model.number)
         self.save(changed)
         return changed

@@ -361,7 +361,8 @@ def _pause(state: State, happened: Input, now_s: float) -> Step:
 
 
 def _abort(state: State, happened: Input, now_s: float) -> Step:
-    state, marks = _undo(state, "aborted", now_s)
+    """A trial that lacks its self-report only is whole."""
+    state, marks = (state, ()) if state.phase is Phase.RATE else _undo(state, "aborted", now_s)
     state, outputs = _enter(state, Phase.ABORTED, now_s, 0.0, "abort")
     return state, (*marks, *outputs)
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bci_stream.errors import BciStreamError, BundleMismatchError, ConfigError, CorpusError
+from bci_stream.messages import EEG
 from bci_stream.model.contract import TOKEN_S, Contract
 from bci_stream.sources.xdf_recording import XdfRecording
 from bci_stream.training.prepare import Preparer
@@ -87,16 +88,20 @@ def _cut(
 def marks_of(path: Path, modalities: tuple[str, ...] | None, labels: Mapping[int, str | None]) -> TrialMarks:
     """How trials are marked in a recording of a calibration, or of a live session with corrections.
 
-    ``modalities``: None: those that are there.
+    ``modalities``: those that are wanted, of which one that was not recorded is left out; None: any.
 
     Raises:
         CalibrationError: it cannot be read.
     """
     ours = _markers_of(path)
     try:
-        there = roles_in(path) if modalities is None else modalities
+        there = roles_in(path)
     except CorpusError as error:
         raise CalibrationError(str(error)) from error
+    if modalities is not None:
+        there = tuple(role for role in modalities if role in there)
+        if not there or (EEG in modalities and EEG not in there):
+            raise CalibrationError(f"{path} has no {'EEG' if EEG in modalities else 'voice'}")
     return TrialMarks(
         modalities=there, markers=ours, cut_off=ours is not None, wrong=WRONG, labels=dict(labels)
     )

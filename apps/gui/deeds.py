@@ -43,6 +43,7 @@ class Deeds:
             "mark1": partial(self.mark, "F2"),
             "mark2": partial(self.mark, "F3"),
             "mark3": partial(self.mark, "F4"),
+            "wrong": self.ask_right,
             "swap": self.swap,
             "open": self.ask_recording,
             "calibrate": self.calibrate,
@@ -162,6 +163,28 @@ class Deeds:
         dialog.textValueSelected.connect(lambda text: run.mark(text.strip() or "mark", now_s))
         dialog.open()
 
+    def ask_right(self) -> None:
+        """What the last seconds really were, for a later calibration; they end where the key was pressed."""
+        from apps.live import WRONG, WRONG_S
+
+        run = self.live()
+        bundle = run.prepared.bundle if run is not None else None
+        if run is None or bundle is None:
+            return
+        if run.recording() is None:
+            self.say(
+                "warn", "correction", tr("nothing is recorded: a correction is kept in a recording only")
+            )
+            return
+        now_s = run.clock()
+        dialog = QtWidgets.QInputDialog(self.w)
+        dialog.setWindowTitle(tr("Wrong"))
+        dialog.setLabelText(tr("The last {seconds:g} s were").format(seconds=WRONG_S))
+        dialog.setComboBoxItems(list(bundle.contract.classes))
+        dialog.setAttribute(QtCore.Qt.WidgetAttribute.WA_DeleteOnClose)
+        dialog.textValueSelected.connect(lambda label: run.mark(f"{WRONG}{label}", now_s))
+        dialog.open()
+
     def mark(self, label: str) -> None:
         """Put a marker at this moment."""
         if (run := self.live()) is not None:
@@ -252,6 +275,8 @@ class Deeds:
 
     def dropped_path(self, event: Any) -> Path | None:
         """The recording that is being dropped."""
+        if self.w.wizard is not None:  # a person is being guided
+            return None
         urls = event.mimeData().urls() if event.mimeData().hasUrls() else []
         paths = [Path(url.toLocalFile()) for url in urls if url.isLocalFile()]
         return next((path for path in paths if path.suffix.lower() == ".xdf"), None)

@@ -22,8 +22,8 @@ class Source:
 @pytest.fixture
 def typed(monkeypatch):
     reading, writing = os.pipe()
-    monkeypatch.setattr("sys.stdin", os.fdopen(reading))
-    with os.fdopen(writing, "w") as file:
+    with os.fdopen(reading) as ear, os.fdopen(writing, "w") as file:
+        monkeypatch.setattr("sys.stdin", ear)
         yield file
 
 

@@ -21,7 +21,7 @@ from calibration.trials import read_trials
 CLASSES = ("neutral", "sadness", "anger", "happiness", "calm")
 
 
-def record_live(path, said, duration_s=40.0):
+def record_live(path, said, duration_s=40.0, roles=(EEG, AUDIO)):
     """A live session, in which ``said`` was typed at those seconds; no trial is marked."""
     settings = SimulatorSettings(seed=6, person=3)
     specs = Simulator(settings).specs
@@ -30,9 +30,9 @@ def record_live(path, said, duration_s=40.0):
         AUDIO: StreamInfo("b", "Mic", "Audio", 1, 16_000.0, "float32", "mic-1"),
     }
     ours = own_stream("bci-stream-keyboard", "Markers", ("marker",), "", dtype="string")
-    recorder = XdfRecorder(path, [*(as_bound(infos[role], specs[role]) for role in infos), ours])
+    recorder = XdfRecorder(path, [*(as_bound(infos[role], specs[role]) for role in roles), ours])
     for event in simulated_events(settings, duration_s=duration_s, chunk_s=0.5):
-        if not isinstance(event, Marker):
+        if not isinstance(event, Marker) and event.stream in roles:
             recorder.event(event)
     for t_s, label in said:
         recorder.texts(ours.key, [1000.0 + t_s], [(label,)])
@@ -62,6 +62,16 @@ def test_what_was_said_live_is_a_stretch_of_its_own(live, base):
     found = read_trials([live], "anna", base.contract)
     assert [CLASSES[session.label] for session in found.sessions] == ["calm", "anger", "calm"]
     assert found.left_out == ()
+
+
+def test_a_session_that_was_recorded_without_the_voice_serves_too(base, tmp_path):
+    path = record_live(tmp_path / "eeg.xdf", [(15.0, "wrong:calm")], 20.0, (EEG,))
+    (session,) = read_trials([path], "anna", base.contract).sessions
+    assert session.parts[EEG].there.mean() > 0.9
+    assert not session.parts[AUDIO].there.any()
+    voice = record_live(tmp_path / "voice.xdf", [(15.0, "wrong:calm")], 20.0, (AUDIO,))
+    with pytest.raises(CalibrationError, match="has no EEG"):
+        read_trials([voice], "anna", base.contract)
 
 
 def test_a_correction_is_kept_and_counts(live, base, store):

@@ -1,5 +1,6 @@
 """The watch is silent for the person themselves and speaks for a shifted cap or somebody else."""
 
+import zipfile
 from dataclasses import replace
 
 import numpy as np
@@ -149,6 +150,13 @@ def test_a_hop_that_is_not_whole_says_nothing(contract):
     assert hop_features(Hop(eeg, gap, audio, None))[EEG].shape == (0, 64)
     assert hop_features(Hop(eeg, np.ones(25), 1e-5 * audio, None))[AUDIO].shape == (0, 16)  # silence
     assert hop_features(Hop(np.vstack([eeg, eeg]), None, audio, None))[EEG].shape == (2, 64)
+
+
+def test_an_archive_that_unpacks_to_very_much_is_refused(tmp_path):
+    with zipfile.ZipFile(tmp_path / "x.npz", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("eeg.means.npy", b"\0" * 65 * 2**20)
+    with pytest.raises(ProfileError, match="too much"):
+        from_bytes((tmp_path / "x.npz").read_bytes())
 
 
 def test_few_trials_do_not_say_what_is_normal():

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 from simulated_calibration import BRIEF, BUNDLE, record
 
-from bci_stream.model.bundle import load_bundle
+from bci_stream.model.bundle import export_bundle, load_bundle
 from calibration.drift import from_bytes
 from calibration.errors import CalibrationError, ProfileError
 from calibration.finetune import FinetuneSettings
-from calibration.ladder import rungs_up_to
-from calibration.outcome import calibrate_person, weights_sha256
+from calibration.ladder import HEAD, rungs_up_to, with_temperature_and_prior
+from calibration.outcome import _supersedes, calibrate_person, weights_sha256
 from calibration.profile import ProfileStore
 from calibration.resume import markers_of
 from calibration.trials import read_trials
@@ -80,6 +80,24 @@ def test_a_later_recording_tests_what_the_first_calibrated(recording, base, tmp_
     assert outcome.model.n_test == len(read_trials([later], "anna", base.contract).sessions)
     assert len(report["known"]) == len(read_trials([recording], "anna", base.contract).sessions)
     assert "of the later ones test" in report["protocol"]
+
+
+def test_a_model_replaces_an_active_one_only_if_it_is_likelier(recording, base, trials, tmp_path):
+    store = ProfileStore(tmp_path)
+    head = FinetuneSettings((HEAD,))
+    outcome = calibrate_person(store, "anna", base, [recording], created=WHEN, settings=head)
+    found, tested = outcome.calibrated, set(outcome.calibrated.test)
+    test = [session for session in trials.sessions if session.trial in tested]
+    profile = store.activate("anna", 1)
+    assert not _supersedes(store, profile, base, found, test)  # it is the very same
+    store.bundle_path("anna", 1).unlink()
+    unsure = with_temperature_and_prior(base.network, 20.0, np.zeros(5))
+    export_bundle(unsure, base.contract, store.bundle_path("anna", 1))
+    assert _supersedes(store, profile, base, found, test)
+    store.bundle_path("anna", 1).unlink()
+    assert _supersedes(store, profile, base, found, test)
+    better = outcome.model.model_copy(update={"number": 2, "better": True})
+    assert store.add_model(profile, better, supersedes=False).active == 1
 
 
 def test_another_montage_is_refused_by_name(recording, base, tmp_path):

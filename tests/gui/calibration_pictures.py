@@ -101,6 +101,12 @@ def walk(window: MainWindow, album: Album, app: QtWidgets.QApplication) -> None:
     typist.press(KEY.Key_Return)
     typist.come_to(Page.USE)
     album.shoot("use")
+    typist.press(KEY.Key_Escape)
+    typist.wait(lambda: window.wizard is None)
+    album.shoot("left")
+    window.deeds.calibrate()
+    typist.come_to(Page.RESUME)
+    album.shoot("resume")
 
 
 def session(typist: Typist, album: Album) -> None:

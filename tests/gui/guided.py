@@ -115,7 +115,20 @@ class Typist:
     def come_to(self, page):
         self.wait(self.on(page))
         self.wait(lambda: self.main.wizard._shown is page)
+        self.check_page()
         self.has_keyboard()
+
+    def check_page(self):
+        """It fits the window, and whatever takes the keyboard has a name for those who do not see it."""
+        wizard = self.main.wizard
+        need = wizard.minimumSizeHint()
+        assert need.width() <= 1366, wizard.guide.page
+        assert need.height() <= 768, wizard.guide.page
+        assert (self.main.width(), self.main.height()) == (1366, 768), wizard.guide.page
+        for widget in wizard.findChildren(QtWidgets.QWidget):
+            if widget.isVisible() and widget.focusPolicy() & QtCore.Qt.FocusPolicy.TabFocus:
+                named = widget.accessibleName() or (hasattr(widget, "text") and widget.text())
+                assert named or isinstance(widget, QtWidgets.QScrollBar), (wizard.guide.page, widget)
 
     def enter_when_ready(self):
         self.wait(lambda: self.main.wizard.next_button.isEnabled())

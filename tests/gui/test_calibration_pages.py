@@ -186,6 +186,14 @@ def test_too_few_good_trials_are_said_and_recorded_by_a_key(guided_on, sitter, t
     assert len(found["known"]) + len(found["test"]) == 8
     assert ["trial 2: taken back (noisy)" in line for line in found["left_out"]] == [True]
     assert [main.wizard.page.dropped.item(0).text()] == ["anna-1.xdf, trial 2: taken back (noisy)"]
+    typist.press(KEY.Key_Return)
+    typist.come_to(Page.USE)
+    typist.press(KEY.Key_C, ALT)
+    typist.press(KEY.Key_T, ALT)  # try it live
+    typist.wait(lambda: main.control.run is not None and main.frame is not None)
+    assert main.pages.currentWidget() is main.session_page
+    assert main.frame.bundle == "0001.bci"
+    assert ProfileStore(tmp_path / "profiles").load("anna").active == 1
 
 
 def test_pause_repeat_back_and_leave_lose_nothing(guided, sitter):
@@ -238,7 +246,10 @@ def test_a_stream_lost_in_a_trial_costs_that_trial(guided, sitter):
     typist.wait(typist.phase(Phase.WAITING))
     assert "lost" in main.wizard.page.picture.accessibleDescription()
     label = typist.guide.state.running.label
-    sitter.on()
+    sitter.on()  # begun anew, and so with another header
+    typist.wait(lambda: len(typist.guide.running.refused) == 2)
+    typist.wait(lambda: "Is it the same?" in main.wizard.page.picture.accessibleDescription())
+    typist.press(KEY.Key_A)
     typist.wait(typist.phase(Phase.RESPOND))
     assert typist.guide.state.running.label == label
     assert "lost" in typist.guide.state.voided[0]

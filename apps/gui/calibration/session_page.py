@@ -89,7 +89,9 @@ class TrialsPage(GuidePage):
             return
         state = running.state
         half = self.guide.keys.valence is not None
-        self.picture.show_model(cue(state, running.shown, self.guide.texts, running.now_s(), half_rated=half))
+        now_s, refused = running.now_s(), running.refused if state.missing else ()
+        now = cue(state, running.shown, self.guide.texts, now_s, half_rated=half, refused=refused)
+        self.picture.show_model(now)
         self.numbers.setVisible(state.phase is Phase.RATE)
         self.bar.setValue(round(1000 * state.progress))
         self.progress.setText(progress_words(state))

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from calibration.outcome import Outcome
 
 _NAMED: Final = 6
+_WAIT_FOR_A_KEY: Final = (Phase.RATE, Phase.PAUSED, Phase.DONE, Phase.ABORTED)
 FEWEST: Final = 4  #: trials of each emotion, so that there are some to fit to and one to test
 
 
@@ -153,6 +154,8 @@ class Guide:
 
     def _electrodes_check(self) -> Check:
         running = self.running
+        if running is not None and running.lost and running.refused:
+            return self._refused_check(running)
         if running is None or EEG in running.lost:
             return Check(
                 "bad", tr("the EEG does not come: is the headset on, and its LSL connector running?")
@@ -167,8 +170,14 @@ class Guide:
             return Check("warn", tr("can be used; better with {names} seen to").format(names=names))
         return Check("good", tr("all electrodes are good"))
 
+    def _refused_check(self, running: LiveCalibration) -> Check:
+        words = tr("{what}. A: take it as it is").format(what="; ".join(running.refused))
+        return Check("bad", words)
+
     def _voice_check(self) -> Check:
         running = self.running
+        if running is not None and running.lost and running.refused:
+            return self._refused_check(running)
         if running is None or AUDIO in running.lost:
             return Check("bad", tr("the voice does not come: is the microphone still there?"))
         speaks = self.plan is not None and self.plan.protocol.speech
@@ -380,6 +389,9 @@ class Guide:
     def press(self, key: str) -> bool:
         """A key on the session's page; False where it means nothing there."""
         running = self.running
+        if running is not None and key == "a" and running.refused:
+            running.agree()
+            return True
         if running is None or self.page is not Page.SESSION or key == "q":
             return False
         asked = self.keys.pressed(key, running.state)
@@ -392,9 +404,10 @@ class Guide:
         self.press(" ")
 
     def hold(self) -> None:
-        """Pause while the person is asked something."""
-        if self.running is not None and self.running.begun and not self.running.state.over:
-            self.running.do(Pause())
+        """Pause while the person is asked something; what waits for a key waits anyway."""
+        running = self.running
+        if running is not None and running.begun and running.state.phase not in _WAIT_FOR_A_KEY:
+            running.do(Pause())
 
     def tick(self) -> None:
         """Let time pass; take note of what has finished."""
@@ -500,6 +513,8 @@ class Guide:
             return
         self.closed = True
         self.cancel_fit()
+        if self._future is not None:
+            self._future.add_done_callback(_close_late)
         running, self.running = self.running, None
         if running is not None:
             self._pool.submit(close_calibration, running)
@@ -508,11 +523,6 @@ class Guide:
     def wait(self) -> None:
         """Until all is closed."""
         self._pool.shutdown(wait=True)
-        future = self._future
-        if future is not None and future.done() and future.exception() is None:
-            found = future.result()
-            if hasattr(found, "close"):  # a session that was opened after the person had left
-                found.close()
 
     # -- work in the background -----------------------------------------------------------------------------
 
@@ -544,6 +554,15 @@ class Guide:
         self.missing = error.need if isinstance(error, TooFewTrialsError) else {}
         known = isinstance(error, (BciStreamError, OSError))
         self.problem = str(error) if known else f"{type(error).__name__}: {error}"
+
+
+def _close_late(future: Future[Any]) -> None:
+    """A session that was opened after the person had left."""
+    from calibration.live import LiveCalibration
+
+    found = future.result() if future.exception() is None else None
+    if isinstance(found, LiveCalibration):
+        close_calibration(found)
 
 
 def _another_seed() -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -34,14 +34,28 @@ class Cue:
     left: str = ""
 
 
-def cue(state: State, shown: Show | None, texts: Mapping[str, str], now_s: float, *, half_rated: bool) -> Cue:
-    """The session at local time ``now_s``; ``half_rated``: the first number of a self-report is given."""
+def cue(
+    state: State,
+    shown: Show | None,
+    texts: Mapping[str, str],
+    now_s: float,
+    *,
+    half_rated: bool,
+    refused: Sequence[str] = (),
+) -> Cue:
+    """The session at local time ``now_s``.
+
+    ``half_rated``: the first number of a self-report is given. ``refused``: streams that came back changed.
+    """
     share, left = _left(state, shown, now_s)
     if state.phase in _TRIAL_PHASES and state.running is not None:
         emotion = said(texts, f"emotion.{state.running.label}")
         words = said(texts, state.running.cue)
         head, level = _trial_words(state)
         return Cue(head, emotion, words, level, share, left)
+    if state.phase is Phase.WAITING and state.missing and refused:
+        words = tr("A: take it as it is. The trial then comes again from its start.")
+        return Cue(". ".join(refused), tr("Is it the same?"), words, "bad")
     head, large, words, level = _between(state, shown, texts, half_rated)
     return Cue(head, large, words, level, share, left)
 
