@@ -84,7 +84,7 @@ class Session:
         self._view_every_s = view_every_s
         self._asked: queue.SimpleQueue[Callable[[Pipeline], None]] = queue.SimpleQueue()
         self._stop = threading.Event()
-        self.heart = Heart("engine", "the session ends; start it anew", vital=True)
+        self.heart = Heart("engine", "if that lasts, the session ends: start it anew then", vital=True)
         self._thread = threading.Thread(
             target=lambda: self.heart.live(self._loop), name="bci-engine", daemon=True
         )

@@ -168,6 +168,8 @@ def _suspect(f: Any, k: Any, r: Any, threshold: Any) -> Any:
     if abs(r) > (max(1.0, 2.0 * threshold) if r > 0 else max(0.25, 2.0 * threshold)):
         return r
     sure_s = min(max(_SURE_SDS * jitter, _SURE_S[0]), _SURE_S[1]) if r > 0 else 0.15
+    if r > 0 and k[N_BLOCKS] < 50:  # the jitter is not known yet
+        sure_s = _SURE_S[1]
     if k[N_FLAT] >= max(4, round(sure_s / period)):
         return f[SUSPECT_SUM] / k[N_FLAT]
     return 0.0
