@@ -74,6 +74,7 @@ class Walker:
     def step(self, place):
         typist, wizard = self.typist, self.typist.main.wizard
         guide = wizard.guide
+        assert guide.page is not Page.FIT or guide.problem is None, guide.problem
         if guide.busy is not None or wizard._shown is not guide.page or typist.app.focusWidget() is None:
             return
         if guide.page is Page.SESSION:
