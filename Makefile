@@ -5,13 +5,15 @@ BIN := $(VENV)/bin
 SECONDS ?= 30
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-gui test test-slow test-fuzz lint format bench bench-gui screenshots clean
+.PHONY: help setup demo demo-gui test test-slow test-soak test-chaos test-fuzz lint format bench bench-gui screenshots clean
 
 help:
 	@echo "make demo   a simulated headset and voice over real LSL, classified live (SECONDS=30)"
 	@echo "make demo-gui  the same in a window"
 	@echo "make test   the whole test suite"
 	@echo "make test-fuzz  damaged recordings, bundles, settings and headers by the thousand, and a malicious set"
+	@echo "make test-soak   eight hours in virtual time, the state machine, the timeline's figures"
+	@echo "make test-chaos  real processes stopped, killed and starved; figures in docs/RELIABILITY.md"
 	@echo "make lint   ruff, mypy, import-linter"
 	@echo "make bench  speed and memory beside plain pylsl and mne-lsl"
 
@@ -36,6 +38,12 @@ test-fuzz: setup
 	$(BIN)/python -m tests.fuzz.xdf --n 10000
 	$(BIN)/python -m tests.fuzz.files --files 3000 --headers 1000
 	$(BIN)/python -m benchmarks.reliability.malicious
+
+test-soak: setup
+	$(BIN)/python -m benchmarks.reliability virtual
+
+test-chaos: setup
+	$(BIN)/python -m benchmarks.reliability chaos
 
 lint: setup
 	$(BIN)/ruff check .

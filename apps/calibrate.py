@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,6 +21,7 @@ from apps.calibration_run import CONSENT, close_calibration, fit_person, now_iso
 from apps.choice import StreamChoice
 from apps.console import err, say, warn, write_line
 from apps.gui.viewmodels.cue import Cue, cue, progress_words
+from apps.keyboard import Keyboard
 from apps.live import configure, stop_on_signal
 from bci_stream.errors import ConfigError, StreamError
 from calibration.errors import CalibrationError
@@ -43,7 +43,8 @@ _TOP = "everything"  # of the ladder
 @dataclass(frozen=True, slots=True)
 class CalibrateOptions:
     """The command's options; ``recordings``: calibrate from these instead of recording; ``later``: test;
-    ``up_to``: the highest rung of the ladder.
+    ``up_to``: the highest rung of the ladder. ``go_on``: with all earlier recordings of the profile.
+    ``refit``: with those alone, recording nothing.
     """
 
     name: str
@@ -54,6 +55,8 @@ class CalibrateOptions:
     recordings: tuple[Path, ...] = ()
     later: tuple[Path, ...] = ()
     up_to: str = _TOP
+    go_on: bool = False
+    refit: bool = False
     streams: StreamChoice = field(default_factory=StreamChoice)
     wait_s: float = 5.0
     yes: bool = False
@@ -72,12 +75,25 @@ def run(options: CalibrateOptions) -> None:
     _check_rung(options.up_to)
     store = ProfileStore(options.profiles)
     recordings = list(options.recordings)
-    if not recordings:
+    earlier = _earlier(options, store)
+    if not recordings and not options.refit:
         recordings = _record(options, store)
+    recordings = [*(path for path in earlier if path not in recordings), *recordings]
     if options.record_only:
         say(f"recorded: {', '.join(map(str, recordings))}")
         return
     _report(_fit(options, store, recordings), store, options.as_json)
+
+
+def _earlier(options: CalibrateOptions, store: ProfileStore) -> list[Path]:
+    """The recordings of the profile so far, oldest first, where they are asked for."""
+    if not (options.go_on or options.refit):
+        return []
+    store.load(options.name)
+    found = store.recordings(options.name)
+    if options.refit and not found and not options.recordings:
+        raise CalibrationError(f"{options.name} has no recording to fit to: leave --refit out to record one")
+    return found
 
 
 def _check_rung(name: str) -> None:
@@ -137,7 +153,9 @@ def _report(outcome: Outcome, store: ProfileStore, as_json: bool) -> None:
         say(f"active: bci-stream live --profile {name}")
     else:
         keep = f"bci-stream profile activate {name} {model.number}"
-        say(f"the base model stays active; to use the calibrated one all the same: {keep}")
+        before = outcome.profile.active
+        stays = "the base model" if before is None else f"model {before}"
+        say(f"{stays} stays active; to use the new one all the same: {keep}")
 
 
 # -- recording a session ----------------------------------------------------------------------------------
@@ -191,7 +209,7 @@ def _guide(running: LiveCalibration, protocol: Protocol, texts: dict[str, str]) 
         "after a trial 1-9 rate"
     )
     keys = Keys()
-    with stop_on_signal() as stop, _Keyboard() as keyboard, _Screen(texts) as screen:
+    with stop_on_signal() as stop, Keyboard() as keyboard, _Screen(texts) as screen:
         running.start()
         if not keyboard.there:
             running.do(Begin())
@@ -216,43 +234,6 @@ def _guide(running: LiveCalibration, protocol: Protocol, texts: dict[str, str]) 
         raise CalibrationError(
             f"ended early: {len(running.state.done)} trials are kept; the same command goes on with the rest"
         )
-
-
-class _Keyboard:
-    """Single keys of a terminal, read in a thread of its own; nothing where there is none."""
-
-    def __init__(self) -> None:
-        self.there = sys.stdin.isatty()
-        self._found: list[str] = []
-        self._restore: Callable[[], None] = lambda: None
-
-    def __enter__(self) -> _Keyboard:
-        if self.there:
-            self._raw()
-            threading.Thread(target=self._read, name="keys", daemon=True).start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._restore()
-
-    def read(self) -> list[str]:
-        """What was pressed since the last call."""
-        found, self._found = self._found, []
-        return found
-
-    def _raw(self) -> None:
-        try:
-            import termios
-            import tty
-        except ImportError:  # Windows reads whole lines
-            return
-        before = termios.tcgetattr(sys.stdin)
-        tty.setcbreak(sys.stdin)
-        self._restore = lambda: termios.tcsetattr(sys.stdin, termios.TCSADRAIN, before)
-
-    def _read(self) -> None:
-        while key := sys.stdin.read(1):
-            self._found.append(key)
 
 
 class _Screen:

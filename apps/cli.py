@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import traceback
 from pathlib import Path
@@ -85,7 +86,8 @@ Json = Annotated[bool, typer.Option("--json", help="JSON lines on stdout, for pr
 Scope = Annotated[
     str | None,
     typer.Option(
-        "--scope", help="how far to look for LSL streams: machine, link, site…; else liblsl's own setting"
+        "--scope",
+        help="how far to look for LSL streams: machine (if liblsl has no settings file), link, site…",
     ),
 ]
 SessionId = Annotated[
@@ -276,6 +278,7 @@ def live(
             device=device_choice(brainflow, serial_port, brainflow_file, brainflow_param or (), fieldtrip),
             outputs=OutputChoice(publish, osc, ws, tuple(ws_origin or ()), csv, jsonl, windows=windows),
             recording=RecordingChoice(record, record_audio, subject, session, task, run),
+            person=profile,
         )
     )
 
@@ -318,6 +321,13 @@ def simulate(
     channels: Channels = None,
     sfreq: Annotated[float, typer.Option(help="EEG rate, Hz")] = 250.0,
     audio_sfreq: Annotated[float, typer.Option(help="audio rate, Hz")] = 16_000.0,
+    faults: Annotated[
+        Path | None, typer.Option("--faults", help="a plan (.yaml) of what goes wrong; see docs/FAULTS.md")
+    ] = None,
+    truth: Annotated[
+        Path | None,
+        typer.Option("--truth", help="where what really happened goes (.jsonl); else beside the plan"),
+    ] = None,
     scope: Scope = None,
     session_id: SessionId = None,
 ) -> None:
@@ -332,7 +342,7 @@ def simulate(
         eeg_sfreq=sfreq,
         audio_sfreq=audio_sfreq,
     )
-    command.run(settings, name, seconds, scope, session_id)
+    command.run(settings, name, seconds, scope, session_id, faults, truth)
 
 
 @app.command("train-demo")
@@ -395,7 +405,18 @@ def script(command: str) -> None:
 
 
 def main() -> None:
-    """Entry point: exit code 0, 2 for bad input with one clear line, 130 for Ctrl-C."""
+    """Entry point: exit code 0, 2 for bad input with one clear line, 130 for Ctrl-C.
+
+    Whatever a command writes is its owner's alone.
+    """
+    before = os.umask(0o077)
+    try:
+        _main()
+    finally:
+        os.umask(before)
+
+
+def _main() -> None:
     debug = "--debug" in sys.argv
     try:
         app(standalone_mode=False)

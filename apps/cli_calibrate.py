@@ -49,6 +49,13 @@ def calibrate(
         list[Path] | None,
         typer.Option("--test", help="test on this later .xdf, not on the last 30 % of the trials"),
     ] = None,
+    go_on: Annotated[
+        bool, typer.Option("--continue", help="fit to all earlier recordings of the profile too")
+    ] = False,
+    refit: Annotated[
+        bool,
+        typer.Option("--refit", help="record nothing: fit to the profile's recordings, as corrected since"),
+    ] = False,
     up_to: Annotated[
         str,
         typer.Option(
@@ -93,6 +100,8 @@ def calibrate(
             recordings=tuple(recording or ()),
             later=tuple(test or ()),
             up_to=up_to,
+            go_on=go_on,
+            refit=refit,
             streams=StreamChoice(eeg=eeg, audio=audio, channels=names, unit=unit),
             wait_s=wait,
             yes=yes,
@@ -146,6 +155,47 @@ def activate(
     from apps import profiles as command
 
     command.activate(_store(profiles), name, model)
+
+
+@profile_app.command("rollback")
+def rollback(name: Name, profiles: Profiles = None) -> None:
+    """Use again what was active before; no model is removed."""
+    from apps import profiles as command
+
+    command.rollback(_store(profiles), name)
+
+
+@profile_app.command("review")
+def review(
+    name: Name,
+    recording: Annotated[
+        list[Path] | None, typer.Option("--recording", help="this one; else all of the profile's")
+    ] = None,
+    profiles: Profiles = None,
+    json: Json = False,
+) -> None:
+    """Every labelled trial of the recordings, by number, with what was corrected or left out."""
+    from apps import profiles as command
+
+    command.review(_store(profiles), name, tuple(recording or ()), json)
+
+
+@profile_app.command("correct")
+def correct(
+    name: Name,
+    recording: Annotated[Path, typer.Argument(help="a recording of review")],
+    trial: Annotated[int, typer.Argument(help="its number in review", min=0)],
+    emotion: Annotated[str | None, typer.Argument(help="what it was")] = None,
+    drop: Annotated[bool, typer.Option("--drop", help="leave it out of calibrations to come")] = False,
+    bundle: Annotated[Path | None, typer.Option("--bundle", help="the base model, whose emotions")] = None,
+    profiles: Profiles = None,
+) -> None:
+    """Say what a trial was in truth; the recording is not changed."""
+    from apps import profiles as command
+
+    if drop == (emotion is not None):
+        raise ConfigError("say what the trial was, or --drop to leave it out: one of the two")
+    command.correct(_store(profiles), name, recording, trial, emotion, bundle)
 
 
 @profile_app.command("export")

@@ -11,9 +11,9 @@ out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
-def say(text: str) -> None:
-    """One line of information, to stderr."""
-    err.print(escape(text))
+def say(text: str, console: Console = err) -> None:
+    """One line of information, to stderr unless told otherwise."""
+    console.print(escape(text))
 
 
 def warn(text: str, console: Console = err) -> None:

@@ -18,6 +18,7 @@ from apps.agreeing import Agreeing
 from apps.choice import ModelChoice, Prepared, StreamChoice, load_model, prepare
 from apps.console import err, out, say, warn, write_line
 from apps.eeg_device import DeviceChoice, open_device
+from apps.listening import listening_words
 from apps.outputs import OutputChoice, Outputs
 from apps.supervised import supervisor_of
 from bci_stream.engine.pipeline import Outcome, Pipeline
@@ -29,14 +30,16 @@ from bci_stream.sinks.freshness import LATE, is_over, taken_back
 from bci_stream.sinks.terminal import TerminalView, summary_table
 
 if TYPE_CHECKING:
+    from apps.live_drift import LiveDrift
     from apps.live_recording import LiveRecording, RecordingChoice
     from bci_stream.heartbeat import Heart
     from bci_stream.sources.binding import Binding
     from bci_stream.sources.lsl_inlet import InletStatus
 
-Edges = tuple[Outputs, "LiveRecording | None"]
+Edges = tuple[Outputs, "LiveRecording | None", "LiveDrift | None"]
 
 _REDRAW_S = 0.1
+WRONG, WRONG_S = "wrong:", 10.0  # a marker: the last seconds were the emotion that follows
 _STALE_S = 1.0  # windows older than this, with newer ones due, are not fused
 NO_DEVICE = DeviceChoice()
 
@@ -70,6 +73,7 @@ class LiveOptions:
     device: DeviceChoice = NO_DEVICE
     outputs: OutputChoice = field(default_factory=OutputChoice)
     recording: RecordingChoice | None = None
+    person: str | None = None  #: whose profile the session is compared with
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,18 +114,28 @@ def run_live(options: LiveOptions, on_outcome: Callable[[Outcome], None] | None 
     source, bindings, prepared = connect(options)
     outputs, recording = Outputs(pylsl.local_clock), None
     try:
+        drift = drift_of(options, prepared)
         for binding in bindings.values():
             for note in binding.notes:
                 warn(note)
         outputs.open(wanted, prepared)
+        if heard := listening_words():
+            say(heard)
         if destination is not None and options.recording is not None:
             from apps.live_recording import begin
 
-            recording = begin(destination, source, bindings, prepared, audio=options.recording.audio)
+            recording = begin(
+                destination,
+                source,
+                bindings,
+                prepared,
+                audio=options.recording.audio,
+                keyboard=_hears_keys(options, prepared),
+            )
             outputs.add("recorded outcomes", recording.sink)
         pipeline = live_pipeline(prepared, pylsl.local_clock)
-        session = _session(source, pipeline, outputs, recording, on_outcome)
-        _watch(session, source, options, prepared, (outputs, recording))
+        session = _session(source, pipeline, outputs, recording, _takers(pipeline, drift, on_outcome))
+        _watch(session, source, options, prepared, (outputs, recording, drift))
     finally:
         source.close()
         outputs.close()
@@ -132,6 +146,30 @@ def run_live(options: LiveOptions, on_outcome: Callable[[Outcome], None] | None 
     rows = summary_rows(session, snapshot, source) + outputs.rows()
     rows += [recording.row()] if recording is not None else []
     return Finished(pipeline, session, snapshot, rows, header, outputs, recording)
+
+
+def drift_of(options: LiveOptions, prepared: Prepared) -> LiveDrift | None:
+    """The comparison with the calibration of the person that was named; None where it cannot be."""
+    if options.person is None:
+        return None
+    from apps.live_drift import watch_of
+
+    return watch_of(options.person, prepared)
+
+
+def _takers(
+    pipeline: Pipeline, drift: LiveDrift | None, on_outcome: Callable[[Outcome], None] | None
+) -> Callable[[Outcome], None] | None:
+    """Everybody who looks at an outcome, as one."""
+    if drift is None:
+        return on_outcome
+
+    def take(outcome: Outcome) -> None:
+        drift.on_outcome(outcome, pipeline)
+        if on_outcome is not None:
+            on_outcome(outcome)
+
+    return take
 
 
 def connect(options: LiveOptions) -> tuple[StatusSource, dict[str, Binding], Prepared]:
@@ -180,12 +218,20 @@ def _session(
 
 
 def configure(scope: str | None, session_id: str | None) -> None:
-    """Set LSL's scope and session id where one was asked for; else liblsl's own settings hold."""
-    if scope is None and session_id is None:
-        return
-    from bci_stream.sources.lsl_config import configure_lsl
+    """Set LSL's scope and session id; where none is asked for and liblsl has no file: this computer alone."""
+    from bci_stream.sources.lsl_config import configure_lsl, keep_to_this_computer
 
-    configure_lsl(session_id or "default", scope or "machine")  # type: ignore[arg-type]
+    if scope is None and session_id is None:
+        keep_to_this_computer()
+    else:
+        configure_lsl(session_id or "default", scope or "machine")  # type: ignore[arg-type]
+
+
+def elsewhere_hint() -> str:
+    """What to add where nothing was found, when only this computer was looked at."""
+    from bci_stream.sources.lsl_config import keep_to_this_computer
+
+    return "; streams of other computers: --scope site" if keep_to_this_computer() else ""
 
 
 def open_source(
@@ -203,7 +249,7 @@ def open_source(
         source.close()
         raise StreamNotFoundError(
             f"no EEG and no audio stream appeared within {wait_s:g} s; start the headset's LSL connector, "
-            "look with `bci-stream streams`, or try `bci-stream demo`"
+            f"look with `bci-stream streams`, or try `bci-stream demo`{elsewhere_hint()}"
         )
     return source, bindings
 
@@ -252,14 +298,25 @@ def _with_microphone(
     return CombinedSource([others, microphone], rates), bindings
 
 
+def _hears_keys(options: LiveOptions, prepared: Prepared) -> bool:
+    """Whether a person at a terminal can say that an answer was wrong."""
+    return prepared.bundle is not None and not options.as_json and sys.stdin.isatty()
+
+
 def _watch(
     session: Session, source: StatusSource, options: LiveOptions, prepared: Prepared, edges: Edges
 ) -> None:
     """Show the session until it is over."""
     classes = prepared.bundle.contract.classes if prepared.bundle else ()
     deadline_s = time.monotonic() + options.seconds if options.seconds is not None else None
-    agreeing = Agreeing(source)
     recording = edges[1]
+
+    def typed(line: str) -> None:
+        if recording is not None:
+            _correct(line, classes, recording, view)
+
+    view = None if options.as_json else TerminalView(out, classes)
+    agreeing = Agreeing(source, typed)
     told: queue.SimpleQueue[tuple[str, str, str]] = queue.SimpleQueue()
     supervisor = supervisor_of(
         session,
@@ -268,10 +325,12 @@ def _watch(
         lambda: [recording.recorder.heart] if recording is not None else [],
         lambda *line: told.put(line),
     )
+    if recording is not None and _hears_keys(options, prepared):
+        keys = ", ".join(f"{i} {name}" for i, name in enumerate(classes, 1))
+        say(f"a wrong answer? type what the last {WRONG_S:g} s were, and Enter: {keys}")
     with stop_on_signal() as stop:
         session.start()
         supervisor.start()
-        view = None if options.as_json else TerminalView(out, classes)
         try:
             if view is not None:
                 view.__enter__()
@@ -308,6 +367,18 @@ def _tell_deeds(
             warn(words, out if view is not None and view.is_picture else err)
 
 
+def _correct(line: str, classes: Sequence[str], recording: LiveRecording, view: TerminalView | None) -> None:
+    """A person says what the last seconds were; it is recorded as a marker, and nothing else changes."""
+    import pylsl
+
+    number = line.strip()
+    if number in {str(i) for i in range(1, len(classes) + 1)}:
+        label = classes[int(number) - 1]
+        recording.mark(f"{WRONG}{label}", pylsl.local_clock())
+        console = out if view is not None and view.is_picture else err
+        say(f"kept: the last {WRONG_S:g} s were {label}", console)
+
+
 def _redraw(
     view: TerminalView,
     session: Session,
@@ -331,10 +402,17 @@ def _redraw(
 
 def _tell_troubles(view: TerminalView | None, edges: Edges) -> None:
     """What an output or the recording has to complain of, at once and once; predictions go on."""
-    outputs, recording = edges
+    outputs, recording, drift = edges
     troubles = outputs.new_troubles() + (recording.new_troubles() if recording is not None else [])
     for trouble in troubles:
         warn(trouble, out if view is not None and view.is_picture else err)  # above the picture, not into it
+    for drifted in drift.new() if drift is not None else ():
+        from apps.live_drift import record_of
+
+        outputs.note(record_of(drifted))
+        (warn if drifted.level == "warn" else say)(
+            drifted.words, out if view is not None and view.is_picture else err
+        )
 
 
 def _red(words: str) -> dict[str, Any]:

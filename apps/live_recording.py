@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -15,7 +15,7 @@ from bci_stream.errors import ConfigError
 from bci_stream.messages import AUDIO, EEG, StreamSpec
 from bci_stream.sinks.whole_file import check_free
 from bci_stream.sinks.xdf import XdfRecorder
-from bci_stream.sinks.xdf_headers import RecordedStream, as_bound, as_markers, prediction_streams
+from bci_stream.sinks.xdf_headers import RecordedStream, as_bound, as_markers, own_stream, prediction_streams
 from bci_stream.sinks.xdf_session import (
     EventSource,
     RecordedPipeline,
@@ -96,6 +96,10 @@ class LiveRecording:
         """The pipeline, its wall-clock deadlines recorded."""
         return cast("Pipeline", RecordedPipeline(pipeline, self.recorder))
 
+    def mark(self, label: str, t_s: float) -> None:
+        """Write a person's own marker at that local time (s)."""
+        self.recorder.texts(OWN_MARKERS, [t_s], [(label,)])
+
     def words(self) -> str:
         """How it stands, in one line: duration, size and free space, or why it has ended."""
         status = self.recorder.status()
@@ -141,8 +145,9 @@ def begin(
     prepared: Prepared,
     *,
     audio: bool,
+    keyboard: bool = False,
 ) -> LiveRecording:
-    """Begin to record a live session; the voice only when ``audio``.
+    """Begin to record a live session; the voice only when ``audio``, and what is typed when ``keyboard``.
 
     Raises ConfigError when the file cannot be made.
     """
@@ -150,13 +155,23 @@ def begin(
     check_free(ledger_of(path), WHAT)
     finish_earlier(destination.root)
     specs = {role: b.spec for role, b in bindings.items() if role in (EEG, AUDIO)}
-    recorder = XdfRecorder(path, recorded_streams(bindings, prepared, audio=audio))
+    streams = recorded_streams(bindings, prepared, audio=audio)
+    recorder = XdfRecorder(path, [*streams, keyboard_stream()] if keyboard else streams)
     try:
         ledger = LedgerRecorder(ledger_of(path), prepared, tuple(specs))
     except ConfigError:
         recorder.close()
         raise
     return LiveRecording(recorder, ledger, source, specs)
+
+
+OWN_MARKERS = "markers:keyboard"  #: what the recorder calls what a person typed or clicked
+
+
+def keyboard_stream() -> RecordedStream:
+    """The markers that a person sets in a session."""
+    own = own_stream("bci-stream-keyboard", "Markers", ("marker",), "", dtype="string")
+    return replace(own, key=OWN_MARKERS)
 
 
 def recorded_streams(

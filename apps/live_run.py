@@ -27,6 +27,7 @@ from bci_stream.sinks.xdf_session import RecordedPipeline, RecordedSource, Recor
 if TYPE_CHECKING:
     from apps.choice import Prepared
     from apps.live import LiveOptions, StatusSource
+    from apps.live_drift import LiveDrift
     from apps.record import Destination
     from bci_stream.heartbeat import Heart
     from bci_stream.model.predictor import StreamingPredictor
@@ -118,7 +119,7 @@ class _RecordingSink:
             self._sink.put(prediction, window)
 
 
-OWN_MARKERS = "markers:keyboard"
+OWN_MARKERS = "markers:keyboard"  # as in live_recording
 
 
 @dataclass
@@ -138,6 +139,7 @@ class LiveRun:
     clock: Callable[[], float]
     explainer: Explainer | None = None
     notes: tuple[str, ...] = ()
+    drift: LiveDrift | None = None
     supervisor: Supervisor = field(init=False)
     closed: bool = field(default=False, init=False)
     swap: Swap | None = field(default=None, init=False)
@@ -265,6 +267,10 @@ class LiveRun:
 
     def on_outcome(self, outcome: Outcome) -> None:
         """What belongs to a person's deeds; in the engine's thread."""
+        if self.drift is not None:
+            self.drift.on_outcome(outcome, self.pipeline)
+            for drifted in self.drift.new():
+                self.say(drifted.level, "profile", drifted.words)
         if (swap := self.swap) is not None:
             swap.on_outcome(outcome, self.pipeline)
             if swap.status.state == "swapped" and self.monitor.bundle != swap.path.name:
@@ -319,7 +325,7 @@ class _Parts:
         clock: Callable[[], float],
         kind: type[RunType],
     ) -> RunType:
-        from apps.live import live_pipeline
+        from apps.live import drift_of, live_pipeline
         from apps.outputs import Outputs
 
         prepared = self.prepared
@@ -363,6 +369,7 @@ class _Parts:
             clock=clock,
             explainer=explainer,
             notes=self.notes,
+            drift=drift_of(self.options, prepared),
         )
         return run
 

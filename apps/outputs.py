@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
@@ -79,11 +80,14 @@ class Outputs:
         self._clock = clock
         self._all: list[Output] = []
         self._told: set[str] = set()
+        self._notes: list[JsonLinesSink | JsonLinesFile] = []
 
     def open(self, choice: OutputChoice, prepared: Prepared) -> None:
         """Open what was asked for. Raises ConfigError when one cannot be; close what was opened then."""
         for name, sink, details in _sinks(choice, prepared):
             is_log = isinstance(sink, (JsonLinesSink, JsonLinesFile, CsvSink))
+            if isinstance(sink, (JsonLinesSink, JsonLinesFile)):
+                self._notes.append(sink)
             runner = SinkRunner(sink, clock=self._clock, is_log=is_log)
             self._all.append(Output(name, runner, details))
 
@@ -95,6 +99,12 @@ class Outputs:
     def add(self, name: str, sink: Sink) -> None:
         """One more, which is told everything and nothing but what the session said."""
         self._all.append(Output(name, SinkRunner(sink)))
+
+    def note(self, record: Mapping[str, object]) -> None:
+        """Something that belongs to no window, into JSON lines; their runners tell of a full disk."""
+        for sink in self._notes:
+            with suppress(OSError):
+                sink.note(record)
 
     def close(self) -> None:
         """Deliver what is queued and say what went wrong, one line each."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from json import dumps
+from math import inf
 from pathlib import Path
 
 from rich.table import Table
@@ -69,6 +71,55 @@ def activate(store: ProfileStore, name: str, model: str) -> None:
         raise ConfigError(f"{model!r} is no model: give its number, or base")
     profile = store.activate(name, None if model == "base" else int(model))
     say(f"{name}: {'the base model' if profile.active is None else f'model {profile.active}'} is active")
+
+
+def rollback(store: ProfileStore, name: str) -> None:
+    """Use again what was active before."""
+    profile = store.rollback(name)
+    now = "the base model" if profile.active is None else f"model {profile.active}"
+    say(f"{name}: {now} is active again; every model is kept")
+
+
+def review(store: ProfileStore, name: str, recordings: tuple[Path, ...], json: bool) -> None:
+    """Every labelled stretch of a person's recordings, by number, as the next calibration would take it."""
+    from calibration.corrections import load_corrections, review
+
+    store.load(name)
+    said = load_corrections(store, name)
+    table = Table("recording", "trial", "from", "for", "emotion", "")
+    for path in recordings or tuple(store.recordings(name)):
+        spans = review(path, said.of(path))
+        first = min(span.begin for span in spans)
+        for number, span in enumerate(spans):
+            start_s, length_s = span.begin - first, span.end - span.begin
+            if json:
+                record = {"recording": str(path), "trial": number, "from_s": start_s, "for_s": length_s}
+                whole = {**record, "label": span.label, "note": span.note}
+                write_line(dumps({k: v if v == v and v not in (inf,) else None for k, v in whole.items()}))
+                continue
+            label = span.label or "left out"
+            table.add_row(path.name, str(number), f"{start_s:.1f} s", f"{length_s:.1f} s", label, span.note)
+    if not json:
+        out.print(table)
+        say(f"to correct one: bci-stream profile correct {name} RECORDING TRIAL EMOTION, or --drop")
+
+
+def correct(
+    store: ProfileStore, name: str, recording: Path, trial: int, label: str | None, bundle: Path | None
+) -> None:
+    """Keep what a person says of a stretch."""
+    from datetime import UTC, datetime
+
+    from apps.choice import DEMO_BUNDLE
+    from bci_stream.model.bundle import load_bundle
+    from calibration.corrections import correct
+
+    path = recording if recording.is_file() else store.path(name) / "recordings" / recording.name
+    classes = load_bundle(bundle or DEMO_BUNDLE).contract.classes
+    created = datetime.now(UTC).isoformat(timespec="seconds")
+    correct(store, name, path, trial, label, classes=classes, created=created)
+    said = f"was {label}" if label else "is left out"
+    say(f"kept: trial {trial} of {path.name} {said}; bci-stream calibrate {name} --refit fits with it")
 
 
 def export(store: ProfileStore, name: str, file: Path, recordings: bool) -> None:

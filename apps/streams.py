@@ -10,7 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from apps.console import out, say, warn, write_line
-from apps.live import configure
+from apps.live import configure, elsewhere_hint
 from bci_stream.errors import StreamError
 from bci_stream.messages import StreamInfo
 
@@ -36,7 +36,8 @@ def run(wait_s: float, measure_s: float, scope: str | None, session_id: str | No
     elif rows:
         out.print(_table(rows))
     else:
-        say(f"no stream answered within {wait_s:g} s; start a device's connector, or `bci-stream simulate`")
+        hint = elsewhere_hint()
+        say(f"no stream answered in {wait_s:g} s; start a device's connector, or `bci-stream simulate`{hint}")
 
 
 def _measured(info: StreamInfo, measure_s: float) -> Measurement | None:

@@ -195,7 +195,13 @@ def main() -> None:
     with ProcessPoolExecutor(asked.workers, get_context("spawn")) as pool:
         for one in pool.map(partial(examine, seed=asked.seed), numbers):
             people.append(one)
-            print(f"{len(people)} of {asked.people} people", file=sys.stderr)
+            noise = "accepted" if one.noise_accepted else "refused"
+            print(
+                f"{len(people)} of {asked.people}: person {one.number}, {100 * one.gain:+.1f} points, "
+                f"{'active' if one.accepted else 'base stays'}, noise {noise}",
+                file=sys.stderr,
+                flush=True,
+            )
     proof = proof_of(people)
     show(table(people, proof))
     if asked.json:

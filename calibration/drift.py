@@ -3,9 +3,9 @@
 From each hop that the model is given come a few numbers: the log power of every electrode in four bands, and
 of the voice, where there is any, in sixteen. What they were in the calibrating trials, in each emotion and
 in all of them, is the reference; it is kept with the profile. Live, the mean over the newest minute is
-compared with the nearest of these by its Mahalanobis distance. The limit is what half of the trials say of
-the other half: 99 in 100 minutes of the calibration itself lie below it. So is the model's confidence
-compared with that on the test trials. Something is said when it lasts for half a minute, and once.
+compared with the nearest of these by its Mahalanobis distance. The limit is what 99 in 100 minutes of
+the calibration keep, each compared with the rest of it. So is the model's confidence compared
+with that on the test trials. Something is said when it lasts for half a minute, and once.
 
 It suggests, and changes nothing. Days differ more than the minutes of one session do, so a first session with
 a new cap may well be told of, and truly.
@@ -19,7 +19,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any, Final, NamedTuple
-from zipfile import BadZipFile
+from zipfile import BadZipFile, ZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,7 +39,9 @@ _SHRUNK: Final = 0.3  # of the covariance towards its diagonal (Ledoit 2004): tr
 _LIMIT: Final = 0.99
 _N_DRAWS: Final = 400
 _FEWEST_TRIALS: Final = 8
-_BANDS: Final = ((1, 2), (2, 3), (3, 6), (6, 10))  # bins of 5 Hz: 5, 10, 15 to 25, 30 to 45 Hz
+_FEWEST_TESTED: Final = 5
+_MOST_BYTES: Final = 64 * 2**20  # of a reference, unpacked: 256 electrodes take 17 MB
+BANDS: Final = ((1, 2), (2, 3), (3, 6), (6, 10))  #: bins of 5 Hz: 5, 10, 15 to 25, 30 to 45 Hz
 _VOICE_EDGES_HZ: Final = np.geomspace(90.0, 7500.0, 17)
 _SILENCE: Final = 10.0 ** (-55 / 10)  # power of full scale under which nobody speaks
 _SURE_SD: Final = 4.0  # standard errors by which the confidence must lie lower
@@ -56,6 +58,11 @@ class Normal:
     means: Floats
     inverse: Floats
     limit: float
+
+    @property
+    def n_features(self) -> int:
+        """F."""
+        return int(self.means.shape[1])
 
     def distance(self, x: Floats) -> float:
         """Of a minute's mean (F,) from the nearest."""
@@ -86,7 +93,7 @@ def hop_features(hop: Hop) -> dict[str, Floats]:
     found = {}
     if hop.eeg is not None:
         whole = _whole(hop.eeg_valid)
-        found[EEG] = _eeg(hop.eeg) if whole else np.empty((0, len(_BANDS) * hop.eeg.shape[1]))
+        found[EEG] = _eeg(hop.eeg) if whole else np.empty((0, len(BANDS) * hop.eeg.shape[1]))
     if hop.audio is not None:
         whole = _whole(hop.audio_valid)
         found[AUDIO] = _voice(hop.audio) if whole else np.empty((0, len(_VOICE_EDGES_HZ) - 1))
@@ -101,7 +108,7 @@ def _eeg(x: NDArray[np.float32]) -> Floats:
     """(n, C) µV of whole pieces of 0.2 s -> (pieces, 4 C): bands one after the other."""
     pieces = x.astype(np.float64).reshape(max(1, round(len(x) / 25)), -1, x.shape[1])
     power = np.abs(np.fft.rfft(pieces * np.hanning(pieces.shape[1])[None, :, None], axis=1)) ** 2
-    bands = [power[:, first:last].mean(axis=1) for first, last in _BANDS]
+    bands = [power[:, first:last].mean(axis=1) for first, last in BANDS]
     return np.asarray(np.log(np.concatenate(bands, axis=1) + 1e-3))
 
 
@@ -151,6 +158,8 @@ def reference_of(
             parts[role] = _normal(x, np.array([trial.label for trial in mine]), n_in_minute)
     sure = {}
     for name, values in confidences.items():
+        if len(values) < _FEWEST_TESTED:
+            continue
         error = float(np.std(values, ddof=1)) / np.sqrt(n_in_minute)
         sure[name] = float(values.mean()), float(values.mean() - _SURE_SD * error)
     return Reference(parts, sure, ch_names) if parts else None
@@ -160,13 +169,11 @@ def _normal(x: Floats, labels: NDArray[np.int64], n: int) -> Normal:
     rng = np.random.default_rng(0)
     distances = []
     for draw in range(_N_DRAWS):
-        order = rng.permutation(len(x))
-        known, other = order[: len(x) // 2], order[len(x) // 2 :]
-        if draw % 2:  # a minute in one mood
-            alike = other[labels[other] == rng.choice(labels[other])]
-            other = alike if len(alike) else other
-        half = Normal(*_moments(x[known], labels[known], n), np.inf)
-        distances.append(half.distance(x[rng.choice(other, n)].mean(axis=0)))
+        mood = labels == rng.choice(labels) if draw % 2 else np.ones(len(x), bool)  # a minute in one, or any
+        minute = rng.permutation(np.flatnonzero(mood))[: min(n, len(x) // 3)]
+        rest = np.setdiff1d(np.arange(len(x)), minute)
+        others = Normal(*_moments(x[rest], labels[rest], n), np.inf)
+        distances.append(others.distance(x[minute].mean(axis=0)) * len(minute) / n)
     return Normal(*_moments(x, labels, n), float(np.quantile(distances, _LIMIT)))
 
 
@@ -258,10 +265,10 @@ class DriftWatch:
 
     def _electrodes(self, x: Floats) -> str:
         names, normal = self.reference.ch_names, self.reference.parts[EEG]
-        if len(names) * len(_BANDS) != len(x):
+        if len(names) * len(BANDS) != len(x):
             return ""
         variance = 1.0 / np.diag(normal.inverse)
-        away = ((x - normal.means[-1]) ** 2 / variance).reshape(len(_BANDS), -1).sum(axis=0)
+        away = ((x - normal.means[-1]) ** 2 / variance).reshape(len(BANDS), -1).sum(axis=0)
         worst = np.argsort(away)[::-1][:3]
         return f" (most at {', '.join(names[i] for i in worst)})"
 
@@ -289,6 +296,9 @@ def from_bytes(data: bytes) -> Reference:
         ProfileError: it is damaged.
     """
     try:
+        with ZipFile(io.BytesIO(data)) as archive:
+            if sum(info.file_size for info in archive.infolist()) > _MOST_BYTES:
+                raise ValueError("it holds too much")
         with np.load(io.BytesIO(data), allow_pickle=False) as found:
             arrays = {name: found[name] for name in found.files}
         roles = [name.removesuffix(".means") for name in arrays if name.endswith(".means")]

@@ -14,14 +14,24 @@ import safetensors.torch
 
 from bci_stream.messages import EEG
 from bci_stream.model.archive import sha256_hex
-from bci_stream.model.bundle import Bundle, export_bundle
+from bci_stream.model.bundle import Bundle, export_bundle, load_bundle
 from bci_stream.model.contract import Contract, Training
 from bci_stream.model.network import FusionNetwork
+from bci_stream.training.evaluate import main_pattern
 from bci_stream.training.folders import new_folder
 from bci_stream.training.sessions import Session, data_sha256
+from calibration.corrections import load_corrections
 from calibration.drift import as_bytes, reference_of
 from calibration.errors import CalibrationError, ProfileError, TooFewTrialsError
-from calibration.finetune import Calibrated, FinetuneSettings, Report, Watch, calibrate, confidences
+from calibration.finetune import (
+    Calibrated,
+    FinetuneSettings,
+    Report,
+    Watch,
+    answers_of,
+    calibrate,
+    confidences,
+)
 from calibration.ladder import Cancelled, never
 from calibration.profile import NORMAL_FILE, Model, Profile, ProfileStore
 from calibration.report import write_report
@@ -64,14 +74,15 @@ def calibrate_person(
     """
     contract = base.contract
     report("cutting the trials", 0.0)
-    trials = read_trials(recordings, name, contract)
+    said = load_corrections(store, name)
+    trials = read_trials(recordings, name, contract, said.of)
     profile = store.create(name, created, device, trials.ch_names)
     if profile.montage and trials.ch_names and profile.montage != trials.ch_names:
         raise ProfileError(
             f"profile {name} is of electrodes {', '.join(profile.montage)}, these recordings of "
             f"{', '.join(trials.ch_names)}: use another name for the other headset"
         )
-    further = read_trials(later, name, contract) if later else None
+    further = read_trials(later, name, contract, said.of) if later else None
     if further is not None and further.ch_names != trials.ch_names:
         raise CalibrationError(
             "the recordings to calibrate from and those to test on are of other electrodes"
@@ -132,7 +143,26 @@ def _kept(
         n_test=verdict.n_test,
         words=verdict.words,
     )
-    return Outcome(store.add_model(profile, model), model, folder, found, trials.left_out)
+    supersedes = _supersedes(store, profile, base, found, test)
+    if model.better and not supersedes:
+        stays = f"{model.words}; model {profile.active} stays active: it is as likely on the same trials"
+        model = model.model_copy(update={"words": stays})
+    kept = store.add_model(profile, model, supersedes=supersedes)
+    return Outcome(kept, model, folder, found, trials.left_out)
+
+
+def _supersedes(
+    store: ProfileStore, profile: Profile, base: Bundle, found: Calibrated, test: Sequence[Session]
+) -> bool:
+    """Whether the new model is likelier on its test trials than the calibrated one that is active now."""
+    if profile.active is None or not (path := store.bundle_path(profile.name, profile.active)).is_file():
+        return True
+    active = load_bundle(path)
+    if active.contract.classes != base.contract.classes or active.contract.eeg != base.contract.eeg:
+        return True  # of another base: they cannot be compared on these trials
+    pattern = main_pattern(base.network.modalities)
+    now = answers_of(active.network, test).losses(found.labels, pattern).mean()
+    return bool(found.verdict.nll < now)
 
 
 def _write_normal(

@@ -32,12 +32,14 @@ _RESERVED: Final = frozenset(
     ("con", "prn", "aux", "nul", *(f"{d}{i}" for d in ("com", "lpt") for i in range(10)))
 )
 _FILE: Final = "profile.json"
+CORRECTIONS_FILE: Final = "corrections.json"  #: what was said of trials since
 NORMAL_FILE: Final = "normal.npz"  #: beside a report: what a live session is compared with
+_WAY_BACK: Final = 100  # how many steps are remembered
 _FOLDER_MODE, _FILE_MODE = 0o700, 0o600
 MAX_ARCHIVE_BYTES: Final = 2 * 2**30
 MAX_PROFILE_BYTES: Final = 2**20
 _MEMBER: Final = re.compile(
-    r"(profile\.json|models/\d{4}\.bci|reports/\d{4}/[A-Za-z0-9_.-]+|recordings/[A-Za-z0-9_-]+\.xdf)"
+    r"(profile\.json|corrections\.json|models/\d{4}\.bci|reports/\d{4}/[A-Za-z0-9_.-]+|recordings/[A-Za-z0-9_-]+\.xdf)"
 )
 
 _Short = Annotated[str, Field(max_length=500)]
@@ -66,7 +68,10 @@ class Model(BaseModel):
 
 
 class Profile(BaseModel):
-    """What is known of a person here. ``active``: number of the model that live sessions use; None: base."""
+    """What is known of a person here. ``active``: number of the model that live sessions use; None: base.
+
+    ``before``: what was active before it, oldest first.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     version: Annotated[int, Field(ge=1, le=1)] = 1
@@ -76,6 +81,14 @@ class Profile(BaseModel):
     montage: tuple[_Short, ...] = ()
     models: tuple[Model, ...] = ()
     active: int | None = None
+    before: Annotated[tuple[int | None, ...], Field(max_length=_WAY_BACK)] = ()
+
+    def now_active(self, number: int | None) -> Profile:
+        """The same with that model active; the one before is remembered as a way back."""
+        if number == self.active:
+            return self
+        before = (*self.before, self.active)[-_WAY_BACK:]
+        return self.model_copy(update={"active": number, "before": before})
 
     def model_of(self, number: int) -> Model:
         """The model of that number.
@@ -222,14 +235,28 @@ class ProfileStore:
         profile = self.load(name)
         if number is not None:
             profile.model_of(number)
-        changed = profile.model_copy(update={"active": number})
+        changed = profile.now_active(number)
         self.save(changed)
         return changed
 
-    def add_model(self, profile: Profile, model: Model) -> Profile:
-        """Keep a model; it becomes active only if it is better."""
-        active = model.number if model.better else profile.active
-        changed = profile.model_copy(update={"models": (*profile.models, model), "active": active})
+    def rollback(self, name: str) -> Profile:
+        """Use again what was active before; once more goes one further back. No model is removed.
+
+        Raises:
+            ProfileError: nothing was active before.
+        """
+        profile = self.load(name)
+        if not profile.before:
+            raise ProfileError(f"nothing was active before for {name}: there is no way back")
+        changed = profile.model_copy(update={"active": profile.before[-1], "before": profile.before[:-1]})
+        self.save(changed)
+        return changed
+
+    def add_model(self, profile: Profile, model: Model, *, supersedes: bool = True) -> Profile:
+        """Keep a model; it becomes active only if it is better, and ``supersedes`` what is active now."""
+        changed = profile.model_copy(update={"models": (*profile.models, model)})
+        if model.better and supersedes:
+            changed = changed.now_active(model.number)
         self.save(changed)
         return changed
 

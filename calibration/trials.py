@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from bci_stream.errors import BciStreamError, BundleMismatchError, ConfigError, CorpusError
+from bci_stream.messages import EEG
 from bci_stream.model.contract import TOKEN_S, Contract
 from bci_stream.sources.xdf_recording import XdfRecording
 from bci_stream.training.prepare import Preparer
 from bci_stream.training.sessions import Session
 from bci_stream.training.trials import Trial
-from bci_stream.training.xdf_cut import TrialMarks, header, trials_of
+from bci_stream.training.xdf_cut import TrialMarks, header, roles_in, trials_of
 from calibration.drift import TrialFeatures, trial_features
 from calibration.errors import CalibrationError
 
 MARKERS_NAME = "bci-stream-calibration"  #: of our marker stream, on the network and in a recording
+WRONG = "wrong:"  #: of a marker in a live session: the last seconds were the emotion that follows
+Labels = Callable[[Path], Mapping[int, str | None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +40,12 @@ class PersonTrials:
         return sum(session.n_tokens for session in self.sessions) * TOKEN_S / max(1, len(self.sessions))
 
 
-def read_trials(recordings: Sequence[Path], person: str, contract: Contract) -> PersonTrials:
-    """All good trials of a person's recordings, in the order given.
+def read_trials(
+    recordings: Sequence[Path], person: str, contract: Contract, labels: Labels = lambda path: {}
+) -> PersonTrials:
+    """All good trials of a person's recordings, in the order given; and what was said live, ``wrong:calm``.
+
+    ``labels``: what was said since of a recording's trials, by number; None leaves one out.
 
     Raises:
         CalibrationError: a recording cannot be read, has no trial, or its electrodes or emotions are not
@@ -48,7 +55,7 @@ def read_trials(recordings: Sequence[Path], person: str, contract: Contract) -> 
         raise CalibrationError("no recording is given to calibrate from")
     left_out: list[str] = []
     try:
-        ch_names, trials = _cut(recordings, person, contract, left_out)
+        ch_names, trials = _cut(recordings, person, contract, labels, left_out)
         sessions, features = _sessions(trials, ch_names, contract, left_out)
         return PersonTrials(sessions, tuple(left_out), ch_names, features)
     except (CorpusError, ConfigError, BundleMismatchError) as error:
@@ -56,20 +63,19 @@ def read_trials(recordings: Sequence[Path], person: str, contract: Contract) -> 
 
 
 def _cut(
-    recordings: Sequence[Path], person: str, contract: Contract, left_out: list[str]
+    recordings: Sequence[Path], person: str, contract: Contract, labels: Labels, left_out: list[str]
 ) -> tuple[tuple[str, ...], list[Trial]]:
     trials: list[Trial] = []
     ch_names: tuple[str, ...] | None = None
     for path in recordings:
-        ours = _markers_of(path)
-        marks = TrialMarks(modalities=contract.modalities, markers=ours, cut_off=ours is not None)
-        _, names, labels = header(path, marks)
+        marks = marks_of(path, contract.modalities, labels(path))
+        _, names, found = header(path, marks)
         if ch_names is not None and names != ch_names:
             raise CalibrationError(
                 f"{path} has electrodes {', '.join(names)}, the recording before it {', '.join(ch_names)}: "
                 "calibrate from recordings of one montage"
             )
-        if unknown := sorted(set(labels) - set(contract.classes)):
+        if unknown := sorted(set(found) - set(contract.classes)):
             raise CalibrationError(
                 f"{path} has trials of {', '.join(unknown)}, and the base model knows "
                 f"{', '.join(contract.classes)}: use a base with these emotions"
@@ -77,6 +83,28 @@ def _cut(
         ch_names = names
         trials += trials_of(path, person, marks, len(trials), left_out.append)
     return ch_names or (), trials
+
+
+def marks_of(path: Path, modalities: tuple[str, ...] | None, labels: Mapping[int, str | None]) -> TrialMarks:
+    """How trials are marked in a recording of a calibration, or of a live session with corrections.
+
+    ``modalities``: those that are wanted, of which one that was not recorded is left out; None: any.
+
+    Raises:
+        CalibrationError: it cannot be read.
+    """
+    ours = _markers_of(path)
+    try:
+        there = roles_in(path)
+    except CorpusError as error:
+        raise CalibrationError(str(error)) from error
+    if modalities is not None:
+        there = tuple(role for role in modalities if role in there)
+        if not there or (EEG in modalities and EEG not in there):
+            raise CalibrationError(f"{path} has no {'EEG' if EEG in modalities else 'voice'}")
+    return TrialMarks(
+        modalities=there, markers=ours, cut_off=ours is not None, wrong=WRONG, labels=dict(labels)
+    )
 
 
 def _sessions(

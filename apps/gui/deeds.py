@@ -43,6 +43,7 @@ class Deeds:
             "mark1": partial(self.mark, "F2"),
             "mark2": partial(self.mark, "F3"),
             "mark3": partial(self.mark, "F4"),
+            "wrong": self.ask_right,
             "swap": self.swap,
             "open": self.ask_recording,
             "calibrate": self.calibrate,
@@ -160,6 +161,28 @@ class Deeds:
         dialog.setLabelText(tr("Words of the marker"))
         dialog.setAttribute(QtCore.Qt.WidgetAttribute.WA_DeleteOnClose)
         dialog.textValueSelected.connect(lambda text: run.mark(text.strip() or "mark", now_s))
+        dialog.open()
+
+    def ask_right(self) -> None:
+        """What the last seconds really were, for a later calibration; they end where the key was pressed."""
+        from apps.live import WRONG, WRONG_S
+
+        run = self.live()
+        bundle = run.prepared.bundle if run is not None else None
+        if run is None or bundle is None:
+            return
+        if run.recording() is None:
+            self.say(
+                "warn", "correction", tr("nothing is recorded: a correction is kept in a recording only")
+            )
+            return
+        now_s = run.clock()
+        dialog = QtWidgets.QInputDialog(self.w)
+        dialog.setWindowTitle(tr("Wrong"))
+        dialog.setLabelText(tr("The last {seconds:g} s were").format(seconds=WRONG_S))
+        dialog.setComboBoxItems(list(bundle.contract.classes))
+        dialog.setAttribute(QtCore.Qt.WidgetAttribute.WA_DeleteOnClose)
+        dialog.textValueSelected.connect(lambda label: run.mark(f"{WRONG}{label}", now_s))
         dialog.open()
 
     def mark(self, label: str) -> None:

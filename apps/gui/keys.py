@@ -26,6 +26,7 @@ DEEDS: Final = (
     Deed("mark1", "F2", "Marker 1", "Put the marker 'F2' at this moment, without asking", "Session"),
     Deed("mark2", "F3", "Marker 2", "Put the marker 'F3' at this moment, without asking", "Session"),
     Deed("mark3", "F4", "Marker 3", "Put the marker 'F4' at this moment, without asking", "Session"),
+    Deed("wrong", "W", "Wrong", "The last 10 s were another emotion: say which", "Session"),
     Deed("swap", "Ctrl+B", "Swap model", "Try another bundle beside this one, then swap", "Session"),
     Deed("open", "Ctrl+O", "Open", "Open a recording (.xdf), or drop one on the window", "Session"),
     Deed("calibrate", "Ctrl+K", "Calibrate", "Guide a person through a calibration", "Session"),
@@ -68,7 +69,7 @@ DEEDS: Final = (
 
 GROUPS: Final = ("Session", "Signals", "Recording", "Window")
 TOOLBAR: Final = (
-    ("start", "stop", "record", "mark", "swap", "open", "calibrate"),
+    ("start", "stop", "record", "mark", "wrong", "swap", "open", "calibrate"),
     ("pause", "louder", "quieter", "auto", "sweep", "model_view"),
     ("theme", "help"),
 )

@@ -150,6 +150,10 @@ class Pipeline:
             missing[role] = min(max(0.0, missing[role]), hop_s + ahead_s)
         return missing
 
+    def lost(self) -> dict[str, int]:
+        """Samples that never came, by stream."""
+        return {role: track.n_lost for role, track in self._tracks.items()}
+
     def lag_s(self) -> float:
         """How old the newest samples were when they arrived, of the slowest stream; NaN unknown."""
         lags = [t.lag_s for t in self._tracks.values() if t.lag_s == t.lag_s]

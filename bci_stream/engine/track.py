@@ -124,6 +124,11 @@ class StreamTrack:
         return breaks
 
     @property
+    def n_lost(self) -> int:
+        """Samples that never came, by the stamps."""
+        return self._dejitter.n_lost
+
+    @property
     def newest_s(self) -> float:
         """Local time of the newest sample, -inf before the first."""
         return self._last_s

@@ -64,10 +64,14 @@ class JsonLinesSink:
         if prediction is not None:
             self._write(prediction_record(prediction))
 
+    def note(self, record: Mapping[str, Any]) -> None:
+        """Write a record that belongs to no window; from any thread, a line is one write."""
+        self._write(record)
+
     def close(self) -> None:
         """Nothing is held back, so nothing is left to write."""
 
-    def _write(self, record: dict[str, Any]) -> None:
+    def _write(self, record: Mapping[str, Any]) -> None:
         if self.ended:
             return
         try:
@@ -95,6 +99,10 @@ class JsonLinesFile:
             self._file.write(json_line(window_record(window, self._ch_names)).encode())
         if prediction is not None:
             self._file.write(json_line(prediction_record(prediction)).encode())
+
+    def note(self, record: Mapping[str, Any]) -> None:
+        """Write a record that belongs to no window; from any thread. Raises OSError on a full disk."""
+        self._file.write(json_line(record).encode())
 
     def close(self) -> None:
         """Let the file go."""

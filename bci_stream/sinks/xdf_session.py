@@ -21,6 +21,7 @@ from bci_stream.sinks.xdf import XdfRecorder
 from bci_stream.sinks.xdf_headers import DECISIONS, ENGINE, PROBABILITIES, QUALITY
 
 WALL_CLOCK: Final = "bci-stream: the wall clock closed windows"  #: label of a moment of the engine's stream
+LOST: Final = "bci-stream: never came so far: "  #: what a note of lost samples begins with
 _N_FIGURES: Final = 3
 
 
@@ -91,9 +92,15 @@ class WindowMaker(Protocol):
     def wait(self, now_s: float) -> Iterator[Any]:
         """Time has passed; the outcomes whose deadline is over."""
 
+    def lost(self) -> dict[str, int]:
+        """Samples that never came, by stream."""
+
 
 class RecordedPipeline:
     """A pipeline whose wall-clock deadlines are recorded, for a session; all else is the pipeline's own.
+
+    Samples that never came are noted too, when it is seen, with the total so far: for people, a replay counts
+    them itself.
 
     Most windows are closed by samples, which the recording has. Where everything stalls the clock closes
     them, and samples that come afterwards are late: a replay must know when that was.
@@ -102,6 +109,17 @@ class RecordedPipeline:
     def __init__(self, pipeline: WindowMaker, recorder: XdfRecorder) -> None:
         self._pipeline = pipeline
         self._recorder = recorder
+        self._lost: dict[str, int] = {}
+
+    def step(self, event: Event) -> Iterator[Any]:
+        """As the pipeline's; what is seen to be lost goes to the recorder."""
+        yield from self._pipeline.step(event)
+        lost = self._pipeline.lost()
+        if lost != self._lost:
+            now = [f"{n} samples of {stream}" for stream, n in lost.items() if n > self._lost.get(stream, 0)]
+            if now and isinstance(event, Chunk) and event.arrival_s == event.arrival_s:
+                self._recorder.texts(ENGINE, [event.arrival_s], [(f"{LOST}{', '.join(now)}",)])
+            self._lost = lost
 
     def wait(self, now_s: float) -> Iterator[Any]:
         """As the pipeline's; a moment that closed something goes to the recorder."""
@@ -122,6 +140,8 @@ class ReplayedPipeline:
 
     def step(self, event: Event) -> Iterator[Any]:
         """As the pipeline's, or a deadline where the recording has one."""
+        if isinstance(event, Marker) and event.label.startswith(LOST):
+            return iter(())
         if isinstance(event, Marker) and event.label == WALL_CLOCK:
             return self._pipeline.wait(event.timestamp)
         return self._pipeline.step(event)

@@ -16,6 +16,7 @@ from typing import Final
 import numpy as np
 
 from bci_stream.messages import Chunk, ClockOffset, Event, TimeArray
+from bci_stream.timeline.clock import CONFIRM_N
 
 STEP_S: Final = 1.0  # a shorter step than this is the dejitter's business
 AHEAD_S: Final = 0.5  # some players stamp a chunk ahead
@@ -55,7 +56,7 @@ class ClockGuard:
     def _chunk(self, chunk: Chunk) -> list[Event]:
         n_good = self._n_before_the_jump(chunk.timestamps, chunk.arrival_s)
         if n_good:  # the stamps came back, or never went: what waited were stray ones
-            out: list[Event] = [*self._released(), *self._passed(_part(chunk, slice(0, n_good)))]
+            out: list[Event] = [*self._strays(), *self._passed(_part(chunk, slice(0, n_good)))]
         else:
             out = []
         if n_good < len(chunk.timestamps):
@@ -83,6 +84,13 @@ class ClockGuard:
         if len(finite):
             self._last_s = float(finite[-1])
         return [chunk]
+
+    def _strays(self) -> list[Event]:
+        """What waited in vain; many of one kind would be taken for a gap, so their stamps are struck out."""
+        if sum(len(chunk.timestamps) for chunk in self._held) < CONFIRM_N:
+            return self._released()
+        held, self._held = self._held, []
+        return [replace(chunk, timestamps=np.full(len(chunk.timestamps), np.nan)) for chunk in held]
 
     def _released(self) -> list[Event]:
         held, self._held = self._held, []

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import re
 import secrets
+from pathlib import Path
 from typing import Final, Literal, get_args
 
 from bci_stream.errors import ConfigError
 
 Scope = Literal["machine", "link", "site", "organization", "global"]
+
+_OWN_SCOPE: Final = "machine"
+_done: list[str] = []  # what this process has configured
 
 #: An id that ends so moves the session to ports of its own.
 _OWN_PORTS: Final = re.compile(r"\.p([1-5][0-9]{4})$")
@@ -31,6 +36,26 @@ def configure_lsl(session_id: str = "default", scope: Scope = "machine") -> None
     import pylsl
 
     pylsl.set_config_content(content)
+    _done.append(content)
+
+
+def keep_to_this_computer() -> bool:
+    """Look no further than this computer, unless something else was said; whether that is so now.
+
+    Said otherwise: by :func:`configure_lsl` in this process, or by a configuration file of liblsl's own.
+    """
+    if not _done and user_config() is None:
+        configure_lsl()
+        return True
+    return bool(_done) and f"ResolveScope = {_OWN_SCOPE}" in _done[-1]
+
+
+def user_config() -> Path | None:
+    """The configuration file that liblsl would read, None where there is none."""
+    asked = os.environ.get("LSLAPICFG")
+    usual = (Path("lsl_api.cfg"), Path.home() / "lsl_api" / "lsl_api.cfg", Path("/etc/lsl_api/lsl_api.cfg"))
+    places = (Path(asked), *usual) if asked else usual
+    return next((path for path in places if path.is_file()), None)
 
 
 def lsl_config_text(session_id: str, scope: Scope = "machine") -> str:

@@ -16,12 +16,12 @@ import numpy as np
 
 from bci_stream.errors import StreamFormatError, StreamLostError
 from bci_stream.heartbeat import Heart
-from bci_stream.messages import Chunk, Event, Marker, StreamInfo
+from bci_stream.messages import Chunk, Event, Marker
 from bci_stream.sources.binding import MARKERS, Binding
 from bci_stream.sources.lsl_connection import Connection
 from bci_stream.sources.lsl_discovery import Announcements
-from bci_stream.sources.lsl_identity import DESCRIPTION, can_agree, differences, match, refusal
 from bci_stream.sources.lsl_link import Link, local_clock
+from bci_stream.sources.lsl_return import Return
 from bci_stream.sources.packet_counter import PacketCounter
 from bci_stream.sources.unit_guard import UnitGuard
 
@@ -83,13 +83,7 @@ class BoundInlet:
         self._retired: list[Connection] = []  # closing may take long: the keeper's business
         self._last_arrival_s = self._last_stamp_s = math.nan
         self._n_reconnects = 0
-        self._refusal = ""
-        self._refused: dict[str, str] = {}  # why, by uid: a header is asked for once
-        self._bound = binding.info  # what a stream must be to be taken back; changes when the user agrees
-        self._asked: StreamInfo | None = None
-        self._described: set[str] = set()  # uids of those of which only the description has changed
-        self._agreed: frozenset[str] = frozenset()
-        self._agreed_uid = ""
+        self._return = Return(binding.info)
         self._ready = threading.Event()
         self._wake = threading.Event()
         self._stopped = threading.Event()
@@ -146,22 +140,17 @@ class BoundInlet:
             uid=connection.link.info.uid if connection else self.binding.info.uid,
             last_arrival_s=self._last_arrival_s,
             n_lost=self._counter.n_lost if self._counter.is_sure else None,
-            can_agree=self._asked is not None,
+            can_agree=self._return.asked is not None,
         )
 
     def agree(self) -> bool:
         """The user agrees to the changed stream that is there; False when there is none to agree to."""
-        asked = self._asked
-        if asked is None:
-            return False
-        described = {DESCRIPTION} if asked.uid in self._described else set()
-        self._agreed = can_agree(self._bound, asked) | described
-        self._agreed_uid = asked.uid
+        agreed = self._return.agree()
         self._wake.set()
-        return True
+        return agreed
 
     def _state(self, connection: Connection | None) -> tuple[State, str]:
-        if refused := self._refusal:
+        if refused := self._return.refusal:
             return "refused", refused
         if connection is None or connection.link.lost:
             return "lost", f"{self.binding.info.name!r} is gone; looking for it"
@@ -227,7 +216,7 @@ class BoundInlet:
                 self._connection, self._incoming = self._incoming, None
                 self._last_arrival_s = local_clock()
                 self._n_reconnects += 1
-                self._refusal = ""
+                self._return.refusal = ""
                 self._wake.set()
             connection = self._connection
         return None if connection is None or connection.link.lost else connection
@@ -277,8 +266,8 @@ class BoundInlet:
                 self._look(announcements)
                 self._wait(_LOOK_INTERVAL_S)
             else:
-                announcements = self._asked = None
-                self._refusal = ""
+                announcements = None
+                self._return.rest()
                 self._wait(_CLOCK_INTERVAL_S)
         with self._lock:
             self._connection = self._incoming = None
@@ -316,18 +305,12 @@ class BoundInlet:
         """One look around: prepare the stream's return, or note why what is there is not taken."""
         self.heart.work(_CONNECT_S)
         connection = self._connection
+        silent = connection is not None and not connection.link.lost
+        present_uid = connection.link.info.uid if connection is not None and silent else ""
         streams = announcements.poll().streams
-        able = [info for info in streams if info.uid not in self._refused]
-        found = match(self._bound, able, self._alive_until_s(connection))
-        known = next((info for info in streams if info.uid in self._refused), None)
-        described = known is not None and known.uid in self._described
-        self._asked = found.asked or (known if described else None)
-        if self._asked is not None and self._asked.uid == self._agreed_uid:
-            self._reconnect(announcements.link(self._asked))
-        elif found.info is None:
-            self._refusal = found.refusal or (self._refused[known.uid] if known is not None else "")
-        elif connection is None or connection.link.lost or found.info.uid != connection.link.info.uid:
-            self._reconnect(announcements.link(found.info))
+        found = self._return.candidate(streams, present_uid, self._alive_until_s(connection))
+        if found is not None:
+            self._reconnect(announcements.link(found))
 
     def _alive_until_s(self, connection: Connection | None) -> float:
         """When the stream last sent, on its own LSL clock; NaN where its stamps are of another clock."""
@@ -339,18 +322,14 @@ class BoundInlet:
     def _reconnect(self, link: Link) -> None:
         try:
             header = link.full_header()
-            if changed := differences(self._bound, header, agreed=self._agreed):
-                if changed == DESCRIPTION:
-                    self._described.add(link.info.uid)
-                raise StreamFormatError(refusal(self._bound, changed))
+            self._return.check(header)
             incoming = Connection(link, self.binding.role)
         except StreamFormatError as error:
-            self._refusal = self._refused[link.info.uid] = str(error)
+            self._return.refuse(link.info.uid, str(error))
         except StreamLostError:
             return  # gone again: the next look tells
         else:
             with self._lock:
                 self._incoming = incoming
-                self._bound = header
-                self._asked, self._agreed, self._agreed_uid = None, frozenset(), ""
+                self._return.take(header)
             self._returned.set()

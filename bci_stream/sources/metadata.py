@@ -72,7 +72,8 @@ _VOLATILE = ("uid", "created_at", "session_id", "version", *_ADDRESSES)
 def header_digest(info: StreamInfo, without: Collection[str] = ()) -> str:
     """Sha256 of all that a full header says, but for what is new at every start of its program.
 
-    ``without``: tags that are left out too. Empty where the stream has no header that can be read.
+    That is ids and ports, and in the description moments, ids, batteries and impedances. ``without``: tags
+    that are left out too. Empty where the stream has no header that can be read.
     """
     try:
         root = _parse_xml(info.xml, info.key)
@@ -82,8 +83,18 @@ def header_digest(info: StreamInfo, without: Collection[str] = ()) -> str:
         for element in root.findall(tag):
             root.remove(element)
     for element in root.iter():
-        element.text, element.tail = (element.text or "").strip(), ""
+        text = (element.text or "").strip()
+        element.text, element.tail = "" if _is_passing(element.tag, text) else text, ""
     return hashlib.sha256(tostring(root)).hexdigest()
+
+
+_PASSING_TAG = re.compile(r"t_?0|.*(time|date|start|uuid|guid|session|batter|impedance).*", re.IGNORECASE)
+_MOMENT = re.compile(r"\d{4,}\.\d+(e[+-]?\d+)?|\d{4}-\d\d-\d\d([T ].*)?|\d\d:\d\d(:\d\d.*)?", re.IGNORECASE)
+
+
+def _is_passing(tag: str, text: str) -> bool:
+    """Whether it is of this start only: a moment, or named as what changes from one to the next."""
+    return _PASSING_TAG.fullmatch(tag) is not None or _MOMENT.fullmatch(text) is not None
 
 
 def created_at(info: StreamInfo) -> float:

@@ -56,6 +56,17 @@ class ChannelFault:
     kind: Literal["nan", "flat", "rail"]
 
 
+@dataclass(frozen=True, slots=True)
+class ValueFault:
+    """From ``t_start`` to ``t_end`` s channels are swapped, values in another unit, or all of them zero."""
+
+    t_start: float
+    t_end: float
+    kind: Literal["swap", "unit", "silence"]
+    channels: tuple[int, int] = (0, 0)
+    factor: float = 1.0
+
+
 @dataclass(frozen=True)
 class StreamFaults:
     """What goes wrong with one stream. The defaults are a perfect one on the local clock.
@@ -64,8 +75,11 @@ class StreamFaults:
     ``drift_ppm`` fast against the local clock. Its crystal: the true rate is ``rate_ppm`` above the
     nominal one. Its packets hold ``burst_n`` samples, are shifted as one by a normal jitter of SD
     ``jitter_s``, get one stamp per sample (``spread``) or the last one's for all (``equal``), and are
-    lost with probability ``loss``. In a gap the device drops samples while the stream lives on; in a
-    disconnect the stream itself is gone, and its offset is measured anew when it is back.
+    lost with probability ``loss``. A packet may be stamped late by an exponential time of mean
+    ``late_s``, and with probability ``stall_share`` by ``stall_s`` more; none is stamped before an earlier
+    one then. In a gap the device drops samples while the stream lives on; in a disconnect the stream
+    itself is gone, and its offset is measured anew when it is back. In a freeze nothing is sent, and all
+    of it at once afterwards. Impostors offer a stream of the same ids beside it.
     """
 
     clock_offset_s: float = 0.0
@@ -79,6 +93,12 @@ class StreamFaults:
     disconnects: tuple[Outage, ...] = ()
     clock_resets: tuple[ClockReset, ...] = ()
     channel_faults: tuple[ChannelFault, ...] = ()
+    value_faults: tuple[ValueFault, ...] = ()
+    freezes: tuple[Outage, ...] = ()
+    impostors: tuple[Outage, ...] = ()
+    late_s: float = 0.0
+    stall_share: float = 0.0
+    stall_s: float = 0.25
 
     def __post_init__(self) -> None:
         if self.burst_n < 1 or self.jitter_s < 0 or not 0 <= self.loss <= 1:
@@ -86,8 +106,11 @@ class StreamFaults:
                 f"stream faults: burst_n must be 1 or more, jitter_s 0 or more, loss 0 to 1; "
                 f"got {self.burst_n}, {self.jitter_s}, {self.loss}"
             )
-        if any(outage.duration_s <= 0 for outage in self.gaps + self.disconnects):
-            raise ConfigError("stream faults: every gap and disconnect must last longer than 0 s")
+        outages = self.gaps + self.disconnects + self.freezes + self.impostors
+        if any(outage.duration_s <= 0 for outage in outages):
+            raise ConfigError(
+                "stream faults: every gap, disconnect, freeze and impostor must last longer than 0 s"
+            )
 
 
 @dataclass(frozen=True)
@@ -123,11 +146,14 @@ class Transport:
         self._true_sfreq = sfreq * (1 + faults.rate_ppm * 1e-6)
         self._jitter = seeded(seed, role + " jitter")
         self._loss = seeded(seed, role + " loss")
+        self._late = seeded(seed, role + " late")
+        self._newest_s = -np.inf  # of the true time at which a late packet was stamped
         self.n_sent = 0  #: samples taken by the device so far, delivered or not
 
     def advance(self, now: float) -> Indices:
         """Numbers of the samples delivered since the last call, in packets whole by local ``now``."""
         burst_n = self._faults.burst_n
+        now = self._awake(now)
         n_taken = int(np.floor((now - self.t0) * self._true_sfreq + 1e-6)) + 1
         n_packets = (max(n_taken, 0) - self.n_sent) // burst_n
         if n_packets <= 0:
@@ -140,6 +166,11 @@ class Transport:
             kept &= ~_within(since_start, outage.t_start, outage.t_end)
         return np.asarray(indices[kept])
 
+    def _awake(self, now: float) -> float:
+        """Local ``now``, or when the freeze began that lasts then."""
+        frozen = (f.t_start for f in self._faults.freezes if f.t_start <= now - self.t0 < f.t_end)
+        return min((self.t0 + t for t in frozen), default=now)
+
     def true_times(self, indices: Indices) -> TimeArray:
         """(n,) local time at which the samples were taken."""
         return np.asarray(self.t0 + indices / self._true_sfreq)
@@ -149,7 +180,7 @@ class Transport:
         faults = self._faults
         packets = indices // faults.burst_n
         last = packets * faults.burst_n + faults.burst_n - 1
-        stamps = self.remote(self.true_times(last))
+        stamps = self.remote(self.true_times(last) + self._lateness_s(packets, last))
         if faults.burst_stamps == "spread":
             stamps -= (last - indices) / self._nominal_sfreq
         # One draw a packet that arrives at all; which those are does not depend on the chunking.
@@ -157,6 +188,20 @@ class Transport:
         if len(indices) and faults.jitter_s > 0:
             stamps += faults.jitter_s * self._jitter.standard_normal(at[-1] + 1)[at]
         return stamps
+
+    def _lateness_s(self, packets: Indices, last: Indices) -> TimeArray:
+        """(n,) how late each sample's packet is stamped; none overtakes another."""
+        faults = self._faults
+        if not len(packets) or (faults.late_s == 0 and faults.stall_share == 0):
+            return np.zeros(len(packets))
+        _, first, at = np.unique(packets, return_index=True, return_inverse=True)
+        late = self._late.exponential(1.0, len(first)) * faults.late_s
+        late += faults.stall_s * (self._late.random(len(first)) < faults.stall_share)
+        taken = self.true_times(last[first])
+        stamped = np.maximum.accumulate(np.maximum(taken + late, self._newest_s))
+        self._newest_s = float(stamped[-1])
+        lateness: TimeArray = (stamped - taken)[at]
+        return lateness
 
     def remote(self, local: TimeArray) -> TimeArray:
         """(n,) local time -> what the device's clock shows then."""
@@ -170,9 +215,20 @@ class Transport:
         """Whether the stream exists at local time ``now``, though it may deliver nothing."""
         return not any(d.t_start <= now - self.t0 < d.t_end for d in self._faults.disconnects)
 
+    def impersonated(self, now: float) -> bool:
+        """Whether somebody else offers a stream with the same ids at local time ``now``."""
+        return any(i.t_start <= now - self.t0 < i.t_end for i in self._faults.impostors)
+
     def spoil(self, indices: Indices, data: FloatArray) -> FloatArray:
         """(n, n_channels) samples with the faulty channels' values in place of the true ones."""
         since_start = self.true_times(indices) - self.t0
+        for change in self._faults.value_faults:
+            rows = _within(since_start, change.t_start, change.t_end)
+            if change.kind == "swap":
+                a, b = change.channels
+                data[rows, a], data[rows, b] = data[rows, b].copy(), data[rows, a].copy()
+            else:
+                data[rows] *= 0.0 if change.kind == "silence" else change.factor
         values = {"nan": np.nan, "flat": 0.0, "rail": RAIL[self.role]}
         for fault in self._faults.channel_faults:
             data[_within(since_start, fault.t_start, fault.t_end), fault.channel] = values[fault.kind]

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,11 +43,17 @@ class TrialMarks:
     more than one would do, as in ``find_stream``. ``void``: of a marker that takes a trial back, as a
     calibration sends it: ``void:N:REASON``, N being the trial's number in this file, from 0. ``cut_off``: a
     last trial that nothing ends counts as taken back, as in a recording whose program was killed.
+    ``wrong``: of a marker by which a person says what the last ``wrong_s`` seconds were, ``wrong:calm``
+    or ``wrong:calm:20`` for 20 s; None: there are none. Such stretches come after the trials. ``labels``: by
+    number, what a person has said of a trial since; None leaves it out.
     """
 
     prefix: str = "trial:"
     void: str = "void:"
     cut_off: bool = False
+    wrong: str | None = None
+    wrong_s: float = 10.0
+    labels: Mapping[int, str | None] = field(default_factory=dict)
     trial_s: float | None = None
     modalities: tuple[str, ...] = (EEG, AUDIO)
     eeg: str | None = None
@@ -63,13 +69,37 @@ class TrialMarks:
             raise ConfigError(f"modalities must be eeg, audio or both, got {', '.join(self.modalities)}")
 
 
+class Span(NamedTuple):
+    """A marked stretch ``[begin, end)`` of local time (s); ``label`` None: it is left out. ``note``: why."""
+
+    begin: float
+    end: float
+    label: str | None
+    note: str = ""
+
+
+def spans_of(path: Path, marks: TrialMarks) -> list[Span]:
+    """Every marked stretch of a recording, those left out too, by number.
+
+    Raises:
+        CorpusError: it cannot be read, or has no trial.
+    """
+    try:
+        with open_recording(path) as recording:
+            return _spans(_markers(recording, marks), marks, path)
+    except CorpusError:
+        raise
+    except BciStreamError as error:
+        raise CorpusError(f"{path}: {error}") from error
+
+
 def header(path: Path, marks: TrialMarks) -> tuple[Path, tuple[str, ...], tuple[str, ...]]:
     """The file, its electrodes, and the labels of its trials."""
     try:
         with open_recording(path) as recording:
             bindings = _bindings(recording, marks)
             spans = _spans(_markers(recording, marks), marks, path)
-            labels = [label for _, _, label in spans if label is not None]
+            labels = [span.label for span in spans if span.label is not None]
     except CorpusError:
         raise
     except BciStreamError as error:
@@ -116,30 +146,60 @@ def _texts(pieces: Sequence[tuple[TimeArray, FloatArray]], texts: Sequence[str])
     ]
 
 
-def _spans(
-    markers: Sequence[tuple[float, str]], marks: TrialMarks, path: Path
-) -> list[tuple[float, float, str | None]]:
-    """Start, end (local, s) and label of every trial; None where it was taken back."""
-    void = {_number(text, marks, path) for _, text in markers if text.startswith(marks.void)}
-    spans: list[tuple[float, float, str | None]] = []
+def _spans(markers: Sequence[tuple[float, str]], marks: TrialMarks, path: Path) -> list[Span]:
+    """Every trial, then what a person said of stretches; with what was said of them since."""
+    spans = _trial_spans(markers, marks, path) + _wrong_spans(markers, marks)
+    if not spans:
+        seen = sorted({text for _, text in markers})
+        raise CorpusError(f"{path} has no marker {marks.prefix}LABEL; it has {', '.join(seen[:8]) or 'none'}")
+    for number, label in marks.labels.items():
+        if number < len(spans):
+            before = spans[number]
+            note = f"was {before.label or before.note}" if label else "left out by review"
+            spans[number] = before._replace(label=label if np.isfinite(before.end) else None, note=note)
+    return spans
+
+
+def _ends(text: str, marks: TrialMarks) -> bool:
+    """Whether a later marker ends the trial before it; one that speaks of an earlier trial does not."""
+    return not text.startswith(marks.void) and not _is_wrong(text, marks)
+
+
+def _is_wrong(text: str, marks: TrialMarks) -> bool:
+    return marks.wrong is not None and text.startswith(marks.wrong)
+
+
+def _wrong_spans(markers: Sequence[tuple[float, str]], marks: TrialMarks) -> list[Span]:
+    """What a person said of the seconds before; none reaches into the one before it."""
+    spans: list[Span] = []
+    for t, text in markers:
+        if not _is_wrong(text, marks):
+            continue
+        label, _, length = text.removeprefix(marks.wrong or "").partition(":")
+        seconds = float(length) if length.replace(".", "", 1).isdigit() else marks.wrong_s
+        begin = max(t - seconds, spans[-1].end if spans else -np.inf)
+        spans.append(Span(begin, t, label.strip() or None, "said live"))
+    return spans
+
+
+def _trial_spans(markers: Sequence[tuple[float, str]], marks: TrialMarks, path: Path) -> list[Span]:
+    void = dict(_taken_back(text, marks, path) for _, text in markers if text.startswith(marks.void))
+    spans: list[Span] = []
     for i, (begin, text) in enumerate(markers):
         if not text.startswith(marks.prefix):
             continue
         label = text.removeprefix(marks.prefix).strip()
         longest = begin + marks.trial_s if marks.trial_s is not None else np.inf
-        later = (t for t, other in markers[i + 1 :] if t > begin and not other.startswith(marks.void))
-        end = min(longest, next(later, np.inf))  # what takes an earlier trial back does not end this one
+        later = (t for t, other in markers[i + 1 :] if t > begin and _ends(other, marks))
+        end = min(longest, next(later, np.inf))
         if not label:
             raise CorpusError(f"{path}: marker {text!r} names no label")
         if len(spans) in void or (end == np.inf and marks.cut_off):
-            spans.append((begin, end, None))
+            spans.append(Span(begin, end, None, void.get(len(spans), "cut off")))
             continue
         if end == np.inf:
             raise CorpusError(f"{path}: no marker ends the last trial ({text}): mark its end or give trial_s")
-        spans.append((begin, end, label))
-    if not spans:
-        seen = sorted({text for _, text in markers})
-        raise CorpusError(f"{path} has no marker {marks.prefix}LABEL; it has {', '.join(seen[:8]) or 'none'}")
+        spans.append(Span(begin, end, label))
     return spans
 
 
@@ -157,11 +217,12 @@ def roles_in(path: Path) -> tuple[str, ...]:
         raise CorpusError(f"{path}: {error}") from error
 
 
-def _number(text: str, marks: TrialMarks, path: Path) -> int:
-    number = text.removeprefix(marks.void).partition(":")[0]
+def _taken_back(text: str, marks: TrialMarks, path: Path) -> tuple[int, str]:
+    """Which trial, and why."""
+    number, _, reason = text.removeprefix(marks.void).partition(":")
     if not number.isdigit():
         raise CorpusError(f"{path}: marker {text!r} does not say which trial it takes back")
-    return int(number)
+    return int(number), reason or "taken back"
 
 
 def _why_void(markers: Sequence[tuple[float, str]], marks: TrialMarks, number: int) -> str:
@@ -235,7 +296,7 @@ def trials_of(
     placed = {role: lane.end() for role, lane in lanes.items()}
     rates = {role: lane.sfreq for role, lane in lanes.items()}
     number = first
-    for place, (begin, end, label) in enumerate(spans, 1):
+    for place, (begin, end, label, _) in enumerate(spans, 1):
         if label is None:
             if left_out is not None:
                 left_out(f"{path}, trial {place}: {_why_void(markers, marks, place - 1)}")

@@ -105,6 +105,7 @@ class Case:
     """How one case went; ``wrongs``: what was promised and is not so."""
 
     kind: str
+    n_false: int = 0  # windows that held a sample of somebody else
     stale_s: float = float("nan")
     live_s: float = float("nan")
     wrongs: list[str] = field(default_factory=list)
@@ -187,8 +188,14 @@ def _play(
     _wait(lambda: bool(seen.full_s) and seen.full_s[-1][0] > began_s + WINDOW_S)
     if case.kind != "twin":  # there liblsl lists the one that was stopped for 2 s more
         case.live_s = next(at for end, at in seen.full_s if end > began_s) - began_s
-    n_across = sum(a < began_s - 0.05 and b > killed_s + 0.05 for a, b in seen.across)
-    case.wrongs += [f"{n_across} windows across the gap were whole"] if n_across else []
+    across = [(a, b) for a, b in seen.across if a < began_s - 0.05 and b > killed_s + 0.05]
+    if across:
+        start_s, end_s = across[0][0] - began_s, across[0][1] - killed_s
+        case.wrongs.append(
+            f"{len(across)} windows across the gap of {began_s - killed_s:.3f} s were whole, the first from "
+            f"{start_s:.3f} s of the restart to {end_s:.3f} s of the kill"
+        )
+    case.n_false = seen.n_false
     case.wrongs += [f"{seen.n_false} windows hold samples of somebody else"] if seen.n_false else []
 
 

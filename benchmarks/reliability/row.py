@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from pathlib import Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +27,13 @@ class Row:
 
 
 def command(measure: Callable[[bool], Row]) -> None:
-    """Measure, print the line, exit 1 when the goal is missed. ``--short``: the test suite's version."""
-    row = measure("--short" in sys.argv[1:])
+    """Measure, print the line, exit 1 when the goal is missed.
+
+    ``--short``: the test suite's version. ``--row FILE``: write the row there too, for the whole table.
+    """
+    arguments = sys.argv[1:]
+    row = measure("--short" in arguments)
     print(row.line, flush=True)
+    if "--row" in arguments:
+        Path(arguments[arguments.index("--row") + 1]).write_text(json.dumps(asdict(row)), encoding="utf-8")
     sys.exit(0 if row.met else 1)

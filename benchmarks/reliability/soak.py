@@ -159,8 +159,8 @@ def resident_bytes() -> float:
 
 
 def measure(short: bool = False) -> Row:
-    """Eight hours, or three minutes."""
-    duration_s = 180.0 if short else HOURS * 3600.0
+    """Eight hours, or two minutes."""
+    duration_s = 120.0 if short else HOURS * 3600.0
     done = soak(duration_s)
     figure = (
         f"{duration_s / 3600:.2f} h, {sum(done.n_samples.values()):,} samples, {done.n_lost} lost, "

@@ -22,14 +22,15 @@ class Source:
 @pytest.fixture
 def typed(monkeypatch):
     reading, writing = os.pipe()
-    monkeypatch.setattr("sys.stdin", os.fdopen(reading))
-    with os.fdopen(writing, "w") as file:
+    with os.fdopen(reading) as ear, os.fdopen(writing, "w") as file:
+        monkeypatch.setattr("sys.stdin", ear)
         yield file
 
 
 def test_a_typed_line_agrees_and_nothing_is_waited_for(typed, capsys):
     source = Source()
-    agreeing = Agreeing(source)
+    others = []
+    agreeing = Agreeing(source, others.append)
     agreeing.look()
     assert source.asked == []
     assert "type `agree eeg`" in agreeing.offer("eeg", "'Cap' came back changed")
@@ -39,6 +40,7 @@ def test_a_typed_line_agrees_and_nothing_is_waited_for(typed, capsys):
     for _ in range(3):
         agreeing.look()
     assert source.asked == ["eeg", "audio"]
+    assert others == ["hello"]
     told = capsys.readouterr().err
     assert "eeg: taken as it is now" in told
     assert "audio: there is nothing to agree to" in told

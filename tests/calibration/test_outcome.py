@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 from simulated_calibration import BRIEF, BUNDLE, record
 
-from bci_stream.model.bundle import load_bundle
+from bci_stream.model.bundle import export_bundle, load_bundle
+from calibration.drift import from_bytes
 from calibration.errors import CalibrationError, ProfileError
 from calibration.finetune import FinetuneSettings
-from calibration.ladder import rungs_up_to
-from calibration.outcome import calibrate_person, weights_sha256
+from calibration.ladder import HEAD, rungs_up_to, with_temperature_and_prior
+from calibration.outcome import _supersedes, calibrate_person, weights_sha256
 from calibration.profile import ProfileStore
 from calibration.resume import markers_of
 from calibration.trials import read_trials
@@ -38,6 +39,11 @@ def test_the_same_recording_gives_the_same_weights(recording, base, tmp_path):
         found.append(calibrate_person(store, "anna", base, [recording], created=WHEN, settings=BRIEF))
     one, two = found
     assert one.model.weights_sha256 == two.model.weights_sha256
+    data, model, number = ProfileStore(tmp_path / "one").normal("anna")
+    assert (model, number) == ("calibrated" if one.model.better else "base", 1)
+    normal = from_bytes(data)
+    assert set(normal.parts) == {"eeg", "audio"}
+    assert set(normal.confidence) == {"base", "calibrated"}
     bundle = load_bundle(tmp_path / "one" / "anna" / "models" / "0001.bci")
     assert bundle.sha256 == one.model.sha256
     assert bundle.contract.lineage == base.sha256
@@ -74,6 +80,24 @@ def test_a_later_recording_tests_what_the_first_calibrated(recording, base, tmp_
     assert outcome.model.n_test == len(read_trials([later], "anna", base.contract).sessions)
     assert len(report["known"]) == len(read_trials([recording], "anna", base.contract).sessions)
     assert "of the later ones test" in report["protocol"]
+
+
+def test_a_model_replaces_an_active_one_only_if_it_is_likelier(recording, base, trials, tmp_path):
+    store = ProfileStore(tmp_path)
+    head = FinetuneSettings((HEAD,))
+    outcome = calibrate_person(store, "anna", base, [recording], created=WHEN, settings=head)
+    found, tested = outcome.calibrated, set(outcome.calibrated.test)
+    test = [session for session in trials.sessions if session.trial in tested]
+    profile = store.activate("anna", 1)
+    assert not _supersedes(store, profile, base, found, test)  # it is the very same
+    store.bundle_path("anna", 1).unlink()
+    unsure = with_temperature_and_prior(base.network, 20.0, np.zeros(5))
+    export_bundle(unsure, base.contract, store.bundle_path("anna", 1))
+    assert _supersedes(store, profile, base, found, test)
+    store.bundle_path("anna", 1).unlink()
+    assert _supersedes(store, profile, base, found, test)
+    better = outcome.model.model_copy(update={"number": 2, "better": True})
+    assert store.add_model(profile, better, supersedes=False).active == 1
 
 
 def test_another_montage_is_refused_by_name(recording, base, tmp_path):
@@ -123,6 +147,9 @@ def test_profiles_on_the_command_line(tmp_path, recording, base):
     assert shown.returncode == 0, shown.stderr
     assert run("profile", "activate", "anna", "1", "--profiles", tmp_path, folder=tmp_path).returncode == 0
     assert store.load("anna").active == 1
+    back = run("profile", "rollback", "anna", "--profiles", tmp_path, folder=tmp_path)
+    assert back.returncode == 0, back.stderr
+    assert store.load("anna").active is None
     wrong = run("profile", "activate", "anna", "9", "--profiles", tmp_path, folder=tmp_path)
     assert wrong.returncode == 2
     assert "no model 9" in wrong.stderr

@@ -88,6 +88,30 @@ def test_an_earlier_model_is_a_way_back(store):
         store.activate("anna", 7)
 
 
+def test_rolling_back_goes_step_by_step_and_removes_nothing(store):
+    filled(store)
+    store.add_model(store.load("anna"), model(2))
+    store.add_model(store.load("anna"), model(3, better=False))
+    store.activate("anna", 3)
+    found = [store.rollback("anna").active for _ in range(3)]
+    assert found == [2, 1, None]
+    assert len(store.load("anna").models) == 3
+    with pytest.raises(ProfileError, match="no way back"):
+        store.rollback("anna")
+    store.activate("anna", 1)
+    store.activate("anna", 1)  # twice is once
+    assert store.rollback("anna").active is None
+
+
+def test_a_profile_of_before_there_was_a_way_back_is_read(store):
+    filled(store)
+    path = store.path("anna") / "profile.json"
+    old = json.loads(path.read_text())
+    del old["before"]
+    path.write_text(json.dumps(old))
+    assert store.load("anna").before == ()
+
+
 def test_an_absent_profile_names_those_that_are_there(store):
     filled(store)
     with pytest.raises(ProfileError, match="there is anna"):

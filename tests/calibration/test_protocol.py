@@ -19,6 +19,10 @@ cues: {calm: [Breathe], anger: [Shout]}
 """
 
 
+def test_the_quick_one_takes_two_minutes():
+    assert load_protocol("quick").duration_s < 130
+
+
 @pytest.mark.parametrize("name", protocol_names())
 def test_what_comes_with_the_program_is_sound_and_has_its_texts(name):
     protocol, texts = load_protocol(name), load_texts()

@@ -70,6 +70,11 @@ def test_a_session_from_the_start_page_to_the_end(qtbot, window, person, tmp_pat
     press(main, "mark1")
     qtbot.waitUntil(lambda: any(m.label == "F2" for m in main.frame.markers), timeout=PATIENCE_MS)
     qtbot.waitUntil(lambda: main.frame.recording.duration_s > 1.5, timeout=PATIENCE_MS)
+    press(main, "wrong")
+    dialog = main.findChild(QtWidgets.QInputDialog)
+    dialog.setTextValue("calm")
+    dialog.accept()
+    qtbot.waitUntil(lambda: any(m.label == "wrong:calm" for m in main.frame.markers), timeout=PATIENCE_MS)
     assert "recording" in main.session_page.headline.text()
     assert main.actions_by_name["record"].isChecked()
     path = Path(main.frame.recording.path)
@@ -79,7 +84,7 @@ def test_a_session_from_the_start_page_to_the_end(qtbot, window, person, tmp_pat
     with XdfRecording.open(path) as recording:
         streams = {info.name: recording.summary(info.key).n_samples for info in recording.streams}
     assert streams["WEEG"] > 250
-    assert streams["bci-stream-keyboard"] == 1
+    assert streams["bci-stream-keyboard"] == 2
     assert "WAudio" not in streams  # the voice only when asked for
 
     press(main, "stop")

@@ -48,6 +48,14 @@ def test_stray_stamps_do_not_stop_the_samples_after_them(guard):
     assert stamps_of(guard.step([chunk([950.06], 1000.3)])) == [1e15, 950.06]
 
 
+def test_a_clock_that_jumps_and_jumps_back_unmeasured_costs_no_place(guard):
+    assert guard.step([chunk([962.0, 962.01, 962.02, 962.03], 1000.1)]) == []
+    out = stamps_of(guard.step([chunk([950.04, 950.05], 1000.2)]))
+    assert np.isnan(out[:4]).all()
+    assert out[4:] == [950.04, 950.05]
+    assert not guard.waits
+
+
 def test_a_player_that_stamps_two_seconds_ahead_is_not_held(guard):
     for k in range(5):
         stamps = 950.0 + 2 * k + np.arange(200) / RATE

@@ -110,6 +110,23 @@ def test_whatever_else_a_header_says_counts_but_for_what_every_start_changes():
     assert differences(first, described("<a>2</a>")) == DESCRIPTION
     assert differences(first, described("<a>2</a>"), agreed=[DESCRIPTION]) == ""
     assert header_digest(replace(first, xml="no XML")) == ""
+    for tag, before, after in (
+        ("t0", "5.0", "7.5"),
+        ("start_time", "1", "2"),
+        ("whenever", "26434.7034", "26439.6095"),
+        ("at", "2026-01-02T03:04:05", "2026-02-03"),
+        ("battery", "90", "80"),
+        ("impedance", "12", "5"),
+    ):
+        one, other = (described(f"<{tag}>{text}</{tag}>") for text in (before, after))
+        assert differences(one, other) == "", tag
+    for tag, before, after in (
+        ("scaling_factor", "0.0223", "0.0224"),
+        ("serial", "7", "8"),
+        ("gain", "24", "12"),
+    ):
+        one, other = (described(f"<{tag}>{text}</{tag}>") for text in (before, after))
+        assert differences(one, other) == DESCRIPTION, tag
 
 
 def test_a_user_may_agree_to_another_host_and_to_nothing_that_changes_the_samples():
