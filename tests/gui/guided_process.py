@@ -61,7 +61,8 @@ class Walker:
         state = guide.state
         practising = state.running is not None and state.running.practice
         running = state.phase is Phase.RESPOND and not practising
-        self.n_ended = len(state.done) + len(state.open) - running
+        lacks = running or state.phase is Phase.RATE  # the trial is not through
+        self.n_ended = len(state.done) + len(state.open) - lacks
         here = {
             "baseline": state.phase is Phase.CLOSED_EYES,
             "practice": state.phase is Phase.RESPOND and practising,
