@@ -34,6 +34,7 @@ from calibration.check import SignalCheck
 from calibration.judge import TrialJudge
 from calibration.protocol import Plan
 from calibration.session import (
+    PAINTED,
     TRIAL,
     TRIAL_END,
     Back,
@@ -56,7 +57,6 @@ HOP_S: Final = 0.2
 WINDOW_S: Final = 1.0
 _MARKERS: Final = "Markers"  #: what the recorder calls our marker stream
 _JUDGE_WAIT_S: Final = 3.0  # a trial whose last windows do not come is judged without them
-PAINTED: Final = "painted:"  #: ``painted:PHASE:MS``, how long after its marker a cue was on the screen
 
 
 class StatusSource(LiveSource, Protocol):

@@ -25,6 +25,8 @@ from calibration.protocol import Plan, PlannedTrial
 TRIAL: Final = "trial:"
 TRIAL_END: Final = "trial_end"
 VOID: Final = "void:"
+PAINTED: Final = "painted:"  #: ``painted:PHASE:MS``, how long after its marker a cue was on the screen
+_SAY_NOTHING: Final = (VOID, PAINTED)  # of what became of the trial before them
 
 
 class Phase(enum.Enum):
@@ -186,7 +188,8 @@ def begin(plan: Plan) -> State:
 def resumed(plan: Plan, markers: Sequence[str]) -> State:
     """A session that goes on in a new recording, from the markers of those before, in the order of time.
 
-    The running trial of the crash is done again; so is a trial that was taken back.
+    The running trial of the crash is done again, and so is one that had only just ended: its last samples
+    may not have been written. So is a trial that was taken back.
     """
     good: list[str] = []
     for recording in _recordings(markers):
@@ -224,13 +227,18 @@ def _good_trials(markers: Sequence[str]) -> list[str]:
     begun: list[str] = []
     ended: set[int] = set()
     void: set[int] = set()
+    settled = True  # whether something came after the last trial: its newest samples are on the disk by then
     for label in markers:
+        if not label.startswith(_SAY_NOTHING):
+            settled = label != TRIAL_END
         if label.startswith(TRIAL):
             begun.append(label.removeprefix(TRIAL))
         elif label == TRIAL_END and begun:
             ended.add(len(begun) - 1)
         elif label.startswith(VOID):
             void.add(int(label.split(":")[1]))
+    if not settled:
+        ended.discard(len(begun) - 1)
     return [label for i, label in enumerate(begun) if i in ended and i not in void]
 
 

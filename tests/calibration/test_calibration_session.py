@@ -156,7 +156,9 @@ def test_a_killed_session_goes_on_with_what_is_missing(n_marks):
     second.state = resumed(plan, kept)
     n_before = len(second.state.done)
     whole = kept.count(TRIAL_END) - sum(label.startswith(VOID) for label in kept)
-    assert n_before == whole  # at most the running trial is lost
+    just_ended = [label for label in kept if not label.startswith(VOID)][-1:] == [TRIAL_END]
+    just_voided = kept and kept[-1].startswith(VOID)
+    assert n_before in ((whole - 1, whole) if just_ended and just_voided else (whole - just_ended,))
     second.do(Begin())
     state = second.finish()
     assert state.phase is Phase.DONE

@@ -61,7 +61,8 @@ class Walker:
         state = guide.state
         practising = state.running is not None and state.running.practice
         running = state.phase is Phase.RESPOND and not practising
-        self.n_ended = len(state.done) + len(state.open) - running
+        lacks = running or state.phase is Phase.RATE  # the trial is not through
+        self.n_ended = len(state.done) + len(state.open) - lacks
         here = {
             "baseline": state.phase is Phase.CLOSED_EYES,
             "practice": state.phase is Phase.RESPOND and practising,
@@ -74,6 +75,7 @@ class Walker:
     def step(self, place):
         typist, wizard = self.typist, self.typist.main.wizard
         guide = wizard.guide
+        assert guide.page is not Page.FIT or guide.problem is None, guide.problem
         if guide.busy is not None or wizard._shown is not guide.page or typist.app.focusWidget() is None:
             return
         if guide.page is Page.SESSION:
