@@ -236,29 +236,6 @@ def test_pause_repeat_back_and_leave_lose_nothing(guided, sitter):
     assert "done: 1, to go: 7" in main.wizard.page.going_on.text()
 
 
-def test_a_stream_lost_in_a_trial_costs_that_trial(guided, sitter):
-    main, typist = guided()
-    typist.agree()
-    typist.connect()
-    typist.press(KEY.Key_Space)
-    typist.wait(typist.phase(Phase.RESPOND))
-    sitter.off()
-    typist.wait(typist.phase(Phase.WAITING))
-    assert "lost" in main.wizard.page.picture.accessibleDescription()
-    label = typist.guide.state.running.label
-    sitter.on()  # begun anew, and so with another header
-    typist.wait(lambda: len(typist.guide.running.refused) == 2)
-    typist.wait(lambda: "Is it the same?" in main.wizard.page.picture.accessibleDescription())
-    typist.press(KEY.Key_A)
-    typist.wait(typist.phase(Phase.RESPOND))
-    assert typist.guide.state.running.label == label
-    assert "lost" in typist.guide.state.voided[0]
-    typist.wait(lambda: len(typist.guide.state.done) == 1)
-    typist.press(KEY.Key_Left, ALT)
-    typist.press(KEY.Key_Left, ALT)
-    typist.come_to(Page.ELECTRODES)
-
-
 def test_a_headset_that_is_off_and_a_silent_microphone_hold_the_pages(guided, sitter):
     main, typist = guided()
     typist.agree()
