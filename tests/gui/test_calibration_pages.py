@@ -21,16 +21,16 @@ class Sitter:
     """A simulated person who can be switched off and on."""
 
     def __init__(self, session_id):
-        self._lsl, self._process, self._muted = (session_id, "machine"), None, False
+        self._lsl, self._process, self._as = (session_id, "machine"), None, None
 
-    def on(self, *, muted=False):
-        if self._process is not None and self._process.alive and muted == self._muted:
+    def on(self, *, muted=False, seed=7):
+        if self._process is not None and self._process.alive and (muted, seed) == self._as:
             return
         self.off()
-        self._muted = muted
+        self._as = (muted, seed)
         silence = StreamFaults(channel_faults=(ChannelFault(0.0, 1e6, 0, "flat"),) if muted else ())
         self._process = SimulatorProcess(
-            SimulatorSettings(seed=7, person=9001, speech_share=1.0),
+            SimulatorSettings(seed=seed, person=9001, speech_share=1.0),
             faults=Faults(audio=silence),
             name_prefix="K",
             source_id="K",
@@ -234,6 +234,29 @@ def test_pause_repeat_back_and_leave_lose_nothing(guided, sitter):
     typist.press(KEY.Key_Return)
     typist.come_to(Page.DEVICES)
     assert "done: 1, to go: 7" in main.wizard.page.going_on.text()
+
+
+def test_a_stream_lost_in_a_trial_costs_that_trial(guided, sitter):
+    main, typist = guided()
+    typist.agree()
+    typist.connect()
+    typist.press(KEY.Key_Space)
+    typist.wait(typist.phase(Phase.RESPOND))
+    sitter.off()
+    typist.wait(typist.phase(Phase.WAITING))
+    assert "lost" in main.wizard.page.picture.accessibleDescription()
+    label = typist.guide.state.running.label
+    sitter.on(seed=8)  # which its header says: it is not what was there
+    typist.wait(lambda: len(typist.guide.running.refused) == 2)
+    typist.wait(lambda: "Is it the same?" in main.wizard.page.picture.accessibleDescription())
+    typist.press(KEY.Key_A)
+    typist.wait(typist.phase(Phase.RESPOND))
+    assert typist.guide.state.running.label == label
+    assert "lost" in typist.guide.state.voided[0]
+    typist.wait(lambda: len(typist.guide.state.done) == 1)
+    typist.press(KEY.Key_Left, ALT)
+    typist.press(KEY.Key_Left, ALT)
+    typist.come_to(Page.ELECTRODES)
 
 
 def test_a_headset_that_is_off_and_a_silent_microphone_hold_the_pages(guided, sitter):
