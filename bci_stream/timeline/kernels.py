@@ -21,6 +21,7 @@ _NOISE_VAR = (4e-3) ** 2
 _PHASE_VAR = (20e-3) ** 2
 _MEMORY_S = 60.0
 _HOLD_S = 0.2  # suspects are placed when it is known what they are, or after so long as if on time
+_YOUNG_HOLD_S = 0.55  # while the jitter is not known: longer than it then takes to know
 _SURE_S = (0.1, 0.5)  # how long late samples must stay late to be behind a loss, calm and stormy
 _SURE_SDS = 25.0  # between the two: so many times the jitter
 _LEAST_S = 0.5  # the least late sample of so long stands for those that were not held up
@@ -272,7 +273,8 @@ def dejitter(raw: Any, f: Any, k: Any, block_full: Any, times: Any, kinds: Any) 
             continue
         moved = _suspect(f, k, r, threshold)
         if moved == 0.0:
-            if k[HELD] * f[PERIOD_S] < _HOLD_S and (k[HELD] > 0 or k[N_SUSPECT] == 1):
+            hold_s = _HOLD_S if k[N_BLOCKS] >= 50 else _YOUNG_HOLD_S
+            if k[HELD] * f[PERIOD_S] < hold_s and (k[HELD] > 0 or k[N_SUSPECT] == 1):
                 k[HELD] += 1
                 k[INDEX] += 1
                 continue
