@@ -71,7 +71,7 @@ class StartPage(QtWidgets.QWidget):
         table.setFocusPolicy(QtCore.Qt.FocusPolicy.NoFocus)
         table.setShowGrid(False)
         header.setDefaultAlignment(QtCore.Qt.AlignmentFlag.AlignLeft)
-        table.setMinimumHeight(130)
+        table.setMinimumHeight(84)
         return table
 
     def _lay_out(self) -> None:

@@ -65,7 +65,10 @@ def test_it_goes_on_after_a_kill(killed_at, person, tmp_path):
     person("K", speech_share=1.0)
     asked = interrupted(tmp_path, Page.SESSION, 6)
     model = go_through(killed_at, asked, ("trial", "fit", "report", "end"))
-    assert model.n_test == 2
+    assert model.n_test in (
+        2,
+        3,
+    )  # the trial of the kill is done again; where it was whole on disk, both count
 
 
 @pytest.mark.slow
