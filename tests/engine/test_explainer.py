@@ -234,7 +234,8 @@ def test_a_session_is_explained_about_once_a_second(make_bundle, explain):
     assert 5 <= explainer.n_explained <= 8  # a window fills first
     assert found.electrodes.shape == (N_CHANNELS,)
     assert np.isfinite(found.electrodes).all()
-    assert newest.t_end - 1.2 <= found.electrodes_t_end <= newest.t_end
+    # One is left out where the one before is still being worked out.
+    assert newest.t_end - 2.2 <= found.electrodes_t_end <= newest.t_end
     assert found.electrodes_label in newest.classes
     assert np.array_equal(found.attention, pipeline.said.attention)
     assert found.attention.shape == (4, 25, 25)
