@@ -22,7 +22,8 @@ from apps.choice import StreamChoice
 from apps.console import err, say, warn, write_line
 from apps.gui.viewmodels.cue import Cue, cue, progress_words
 from apps.keyboard import Keyboard
-from apps.live import configure, stop_on_signal
+from apps.live import stop_on_signal
+from apps.live_streams import configure
 from bci_stream.errors import ConfigError, StreamError
 from calibration.errors import CalibrationError
 from calibration.keys import Keys

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from apps.choice import DEMO_BUNDLE, StreamChoice
-from apps.live import open_source
+from apps.live_streams import open_source
 from bci_stream.messages import AUDIO, EEG
 from calibration.profile import ProfileStore
 from calibration.protocol import Plan, Protocol

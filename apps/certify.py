@@ -26,7 +26,8 @@ from apps.certify_figures import SETTLE_S, Figure, Limits, Note, figures_of, set
 from apps.choice import DEMO_BUNDLE, ModelChoice, StreamChoice
 from apps.console import out, say, write_line
 from apps.doctor import available_memory
-from apps.live import Finished, LiveOptions, configure, run_live
+from apps.live import Finished, run_live
+from apps.live_streams import LiveOptions, configure
 from bci_stream.engine.pipeline import Outcome
 from bci_stream.errors import ConfigError, StreamError
 from bci_stream.messages import AUDIO, EEG, StreamInfo

@@ -247,12 +247,13 @@ def live(
     from apps.choice import ModelChoice, StreamChoice
     from apps.eeg_device import device_choice
     from apps.live_recording import RecordingChoice
+    from apps.live_streams import LiveOptions
     from apps.outputs import OutputChoice
 
     if profile is not None:
         bundle = profile_bundle(profile, bundle)
     command.run(
-        command.LiveOptions(
+        LiveOptions(
             streams=StreamChoice(
                 eeg,
                 audio,

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from apps.choice import ModelChoice, StreamChoice
 from apps.console import err, say
-from apps.live import LiveOptions, run_live
+from apps.live import run_live
+from apps.live_streams import LiveOptions
 from bci_stream.engine.pipeline import Outcome
 from bci_stream.errors import StreamError
 from bci_stream.messages import Prediction

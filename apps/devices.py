@@ -11,7 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from apps.console import out, say, warn, write_line
-from apps.live import configure
+from apps.live_streams import configure
 from bci_stream.devices import Catalogue, DeviceProfile, Match, builtin_profiles, load_catalogue, user_file
 from bci_stream.devices.catalogue import with_user_profiles
 from bci_stream.errors import ConfigError, StreamError

@@ -118,7 +118,7 @@ def numba(_: dict[str, Any]) -> dict[str, Any]:
     """Where compiled loops are kept, and whether any are."""
     import numba as compiler
 
-    from bci_stream.timeline import kernels
+    from bci_stream.timeline import stamp_kernels as kernels
 
     loops: Any = kernels.dejitter
     folder = Path(loops.stats.cache_path)
@@ -133,7 +133,7 @@ def numba(_: dict[str, Any]) -> dict[str, Any]:
 
 def bundle(asked: dict[str, Any]) -> dict[str, Any]:
     """Whether the model is sound, and whether it suits the streams that are there."""
-    from apps.live import configure
+    from apps.live_streams import configure
 
     configure(asked["scope"], asked["session_id"])
     from bci_stream.model.bundle import verify_bundle

@@ -9,71 +9,34 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Protocol
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 from apps.agreeing import Agreeing
-from apps.choice import ModelChoice, Prepared, StreamChoice, load_model, prepare
+from apps.choice import Prepared
 from apps.console import err, out, say, warn, write_line
-from apps.eeg_device import DeviceChoice, open_device
 from apps.listening import listening_words
-from apps.outputs import OutputChoice, Outputs
+from apps.live_streams import LiveOptions, StatusSource, connect, live_pipeline
+from apps.outputs import Outputs
 from apps.supervised import supervisor_of
 from bci_stream.engine.pipeline import Outcome, Pipeline
-from bci_stream.engine.session import LiveSource, Session, Snapshot
-from bci_stream.engine.warm import warm_up
-from bci_stream.errors import BciStreamError, StreamError, StreamNotFoundError
-from bci_stream.messages import AUDIO, EEG
+from bci_stream.engine.session import Session, Snapshot
+from bci_stream.errors import StreamError
+from bci_stream.messages import EEG
 from bci_stream.sinks.freshness import LATE, is_over, taken_back
 from bci_stream.sinks.terminal import TerminalView, summary_table
+from calibration.session import WRONG, WRONG_S
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from apps.live_drift import LiveDrift
-    from apps.live_recording import LiveRecording, RecordingChoice
-    from bci_stream.heartbeat import Heart
-    from bci_stream.sources.binding import Binding
-    from bci_stream.sources.lsl_inlet import InletStatus
+    from apps.live_recording import LiveRecording
 
 Edges = tuple[Outputs, "LiveRecording | None", "LiveDrift | None"]
 
 _REDRAW_S = 0.1
-WRONG, WRONG_S = "wrong:", 10.0  # a marker: the last seconds were the emotion that follows
-_STALE_S = 1.0  # windows older than this, with newer ones due, are not fused
-NO_DEVICE = DeviceChoice()
-
-
-class StatusSource(LiveSource, Protocol):
-    """A live source that tells how its streams fare."""
-
-    def status(self) -> dict[str, InletStatus]:
-        """By role; from any thread."""
-
-    def hearts(self) -> Sequence[Heart]:
-        """The pulses of its threads."""
-
-    def renew(self) -> None:
-        """The computer has slept: drop what is buffered, measure clocks anew."""
-
-
-@dataclass(frozen=True, slots=True)
-class LiveOptions:
-    """The command's options, checked by the parser for type only."""
-
-    streams: StreamChoice
-    model: ModelChoice
-    seconds: float | None
-    wait_s: float
-    lateness_s: float | None
-    scope: str | None
-    session_id: str | None
-    windows: bool
-    as_json: bool
-    device: DeviceChoice = NO_DEVICE
-    outputs: OutputChoice = field(default_factory=OutputChoice)
-    recording: RecordingChoice | None = None
-    person: str | None = None  #: whose profile the session is compared with
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +69,8 @@ def run_live(options: LiveOptions, on_outcome: Callable[[Outcome], None] | None 
     """One live session from resolving to the last prediction."""
     import pylsl
 
+    from apps.live_drift import watch_of
+
     wanted = options.outputs
     if options.as_json:
         wanted = replace(wanted, stdout=sys.stdout, windows=options.windows)
@@ -114,7 +79,7 @@ def run_live(options: LiveOptions, on_outcome: Callable[[Outcome], None] | None 
     source, bindings, prepared = connect(options)
     outputs, recording = Outputs(pylsl.local_clock), None
     try:
-        drift = drift_of(options, prepared)
+        drift = watch_of(options.person, prepared)
         for binding in bindings.values():
             for note in binding.notes:
                 warn(note)
@@ -148,15 +113,6 @@ def run_live(options: LiveOptions, on_outcome: Callable[[Outcome], None] | None 
     return Finished(pipeline, session, snapshot, rows, header, outputs, recording)
 
 
-def drift_of(options: LiveOptions, prepared: Prepared) -> LiveDrift | None:
-    """The comparison with the calibration of the person that was named; None where it cannot be."""
-    if options.person is None:
-        return None
-    from apps.live_drift import watch_of
-
-    return watch_of(options.person, prepared)
-
-
 def _takers(
     pipeline: Pipeline, drift: LiveDrift | None, on_outcome: Callable[[Outcome], None] | None
 ) -> Callable[[Outcome], None] | None:
@@ -170,29 +126,6 @@ def _takers(
             on_outcome(outcome)
 
     return take
-
-
-def connect(options: LiveOptions) -> tuple[StatusSource, dict[str, Binding], Prepared]:
-    """The streams, opened, and the model that fits them, warm; raises BciStreamError for what cannot be."""
-    configure(options.scope, options.session_id)
-    with ThreadPoolExecutor(1) as pool:  # the model loads while the streams are looked for
-        loading = pool.submit(load_model, options.model)
-        source, bindings = open_source(options.streams, options.wait_s, options.device)
-    try:
-        specs = {role: b.spec for role, b in bindings.items() if role in (EEG, AUDIO)}
-        prepared = prepare(options.model, loading.result(), specs, options.lateness_s)
-        warm_up(prepared.plans, prepared.settings)
-    except BaseException:
-        source.close()
-        raise
-    return source, bindings, prepared
-
-
-def live_pipeline(prepared: Prepared, clock: Callable[[], float]) -> Pipeline:
-    """A pipeline that is timed, and leaves out windows that nobody waits for any more."""
-    return Pipeline(
-        prepared.plans, prepared.settings, prepared.predictor, stopwatch=clock, stale_after_s=_STALE_S
-    )
 
 
 def _session(
@@ -215,87 +148,6 @@ def _session(
             on_outcome(outcome)
 
     return Session(recording.source, recording.pipeline(pipeline), sinks, clock, take)
-
-
-def configure(scope: str | None, session_id: str | None) -> None:
-    """Set LSL's scope and session id; where none is asked for and liblsl has no file: this computer alone."""
-    from bci_stream.sources.lsl_config import configure_lsl, keep_to_this_computer
-
-    if scope is None and session_id is None:
-        keep_to_this_computer()
-    else:
-        configure_lsl(session_id or "default", scope or "machine")  # type: ignore[arg-type]
-
-
-def elsewhere_hint() -> str:
-    """What to add where nothing was found, when only this computer was looked at."""
-    from bci_stream.sources.lsl_config import keep_to_this_computer
-
-    return "; streams of other computers: --scope site" if keep_to_this_computer() else ""
-
-
-def open_source(
-    choice: StreamChoice, wait_s: float, device: DeviceChoice = NO_DEVICE
-) -> tuple[StatusSource, dict[str, Binding]]:
-    """Find and open the chosen streams; at least one of EEG and audio must be there."""
-    source: StatusSource
-    if device.wanted:  # the EEG alone
-        source, bindings = open_device(device, choice)
-    else:
-        source, bindings = _open_network(choice, wait_s)
-    if choice.mic is not None:
-        source, bindings = _with_microphone(source, bindings, choice.mic)
-    if EEG not in bindings and AUDIO not in bindings:
-        source.close()
-        raise StreamNotFoundError(
-            f"no EEG and no audio stream appeared within {wait_s:g} s; start the headset's LSL connector, "
-            f"look with `bci-stream streams`, or try `bci-stream demo`{elsewhere_hint()}"
-        )
-    return source, bindings
-
-
-def _open_network(choice: StreamChoice, wait_s: float) -> tuple[StatusSource, dict[str, Binding]]:
-    """The chosen streams of the network, those that are there."""
-    from bci_stream.sources.lsl import LslRequest, LslSource
-
-    requests, catalogue = [], choice.catalogue()
-    if choice.want_eeg:
-        requests.append(
-            LslRequest(
-                EEG,
-                choice.eeg,
-                required=choice.eeg is not None,
-                channels=choice.channels,
-                pick=choice.pick,
-                unit=choice.unit,
-                catalogue=catalogue,
-            )
-        )
-    if choice.want_audio and choice.mic is None:
-        requests.append(
-            LslRequest(AUDIO, choice.audio, required=choice.audio is not None, catalogue=catalogue)
-        )
-    requests.append(LslRequest("markers", choice.markers, required=choice.markers is not None))
-    source = LslSource(requests, resolve_s=wait_s)
-    return source, source.open()
-
-
-def _with_microphone(
-    others: StatusSource, bindings: dict[str, Binding], name: str
-) -> tuple[StatusSource, dict[str, Binding]]:
-    """A microphone of this computer beside other streams."""
-    from bci_stream.sources.combined import CombinedSource
-    from bci_stream.sources.microphone import MicrophoneSource
-
-    try:
-        microphone = MicrophoneSource(name)
-        bindings = bindings | microphone.open()
-    except BciStreamError:
-        others.close()
-        raise
-    say(f"voice from {microphone.device.words}, {microphone.stamps}")
-    rates = {role: binding.sfreq for role, binding in bindings.items() if role in (EEG, AUDIO)}
-    return CombinedSource([others, microphone], rates), bindings
 
 
 def _hears_keys(options: LiveOptions, prepared: Prepared) -> bool:
@@ -341,7 +193,7 @@ def _watch(
                 agreeing.look()
                 for role, status in source.status().items():
                     if status.can_agree and (offer := agreeing.offer(role, status.note)):
-                        warn(offer, out if view is not None and view.is_picture else err)
+                        warn(offer, _console(view))
                 _tell_deeds(view, told, options.as_json)
                 if deadline_s is not None and time.monotonic() >= deadline_s:
                     break
@@ -351,6 +203,11 @@ def _watch(
             if view is not None:
                 view.close()
             _tell_deeds(None, told, options.as_json)
+
+
+def _console(view: TerminalView | None) -> Console:
+    """Where a line goes while a session runs: above the picture, not into it."""
+    return out if view is not None and view.is_picture else err
 
 
 def _tell_deeds(
@@ -364,7 +221,7 @@ def _tell_deeds(
         elif level == "good":
             say(f"{worker}: {words}")
         else:
-            warn(words, out if view is not None and view.is_picture else err)
+            warn(words, _console(view))
 
 
 def _correct(line: str, classes: Sequence[str], recording: LiveRecording, view: TerminalView | None) -> None:
@@ -375,8 +232,7 @@ def _correct(line: str, classes: Sequence[str], recording: LiveRecording, view: 
     if number in {str(i) for i in range(1, len(classes) + 1)}:
         label = classes[int(number) - 1]
         recording.mark(f"{WRONG}{label}", pylsl.local_clock())
-        console = out if view is not None and view.is_picture else err
-        say(f"kept: the last {WRONG_S:g} s were {label}", console)
+        say(f"kept: the last {WRONG_S:g} s were {label}", _console(view))
 
 
 def _redraw(
@@ -405,14 +261,12 @@ def _tell_troubles(view: TerminalView | None, edges: Edges) -> None:
     outputs, recording, drift = edges
     troubles = outputs.new_troubles() + (recording.new_troubles() if recording is not None else [])
     for trouble in troubles:
-        warn(trouble, out if view is not None and view.is_picture else err)  # above the picture, not into it
+        warn(trouble, _console(view))
     for drifted in drift.new() if drift is not None else ():
         from apps.live_drift import record_of
 
         outputs.note(record_of(drifted))
-        (warn if drifted.level == "warn" else say)(
-            drifted.words, out if view is not None and view.is_picture else err
-        )
+        (warn if drifted.level == "warn" else say)(drifted.words, _console(view))
 
 
 def _red(words: str) -> dict[str, Any]:

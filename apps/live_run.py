@@ -11,6 +11,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
+from apps.live_recording import OWN_MARKERS, keyboard_stream, recorded_streams
+from apps.live_streams import connect, live_pipeline
 from apps.live_swap import Swap
 from apps.supervised import supervisor_of
 from bci_stream.engine.explainer import Explainer
@@ -26,8 +28,8 @@ from bci_stream.sinks.xdf_session import RecordedPipeline, RecordedSource, Recor
 
 if TYPE_CHECKING:
     from apps.choice import Prepared
-    from apps.live import LiveOptions, StatusSource
     from apps.live_drift import LiveDrift
+    from apps.live_streams import LiveOptions, StatusSource
     from apps.record import Destination
     from bci_stream.heartbeat import Heart
     from bci_stream.model.predictor import StreamingPredictor
@@ -119,9 +121,6 @@ class _RecordingSink:
             self._sink.put(prediction, window)
 
 
-OWN_MARKERS = "markers:keyboard"  # as in live_recording
-
-
 @dataclass
 class LiveRun:
     """A live session and its parts; made by :func:`open_run`."""
@@ -204,16 +203,13 @@ class LiveRun:
 
     def record(self, destination: Destination, *, audio: bool) -> Path:
         """Begin to record; the voice only when ``audio``. Raises ConfigError when the file cannot be made."""
-        from apps.live_recording import recorded_streams
         from apps.record import finish_earlier
         from bci_stream.sinks.xdf import XdfRecorder
-        from bci_stream.sinks.xdf_headers import own_stream
 
         path = destination.path()
         finish_earlier(destination.root)
         streams = recorded_streams(self.bindings, self.prepared, audio=audio)
-        own = own_stream("bci-stream-keyboard", "Markers", ("marker",), "", dtype="string")
-        recorder = XdfRecorder(path, [*streams, replace(own, key=OWN_MARKERS)])
+        recorder = XdfRecorder(path, [*streams, keyboard_stream()])
         self.session.ask(lambda _: self.switch.turn_on(recorder))
         self.say("good", "recording", f"recording to {path}")
         return path
@@ -298,8 +294,6 @@ def open_run(
     """
     import pylsl
 
-    from apps.live import connect
-
     source, bindings, prepared = connect(options)
     try:
         notes = tuple(note for binding in bindings.values() for note in binding.notes)
@@ -325,7 +319,7 @@ class _Parts:
         clock: Callable[[], float],
         kind: type[RunType],
     ) -> RunType:
-        from apps.live import drift_of, live_pipeline
+        from apps.live_drift import watch_of
         from apps.outputs import Outputs
 
         prepared = self.prepared
@@ -369,7 +363,7 @@ class _Parts:
             clock=clock,
             explainer=explainer,
             notes=self.notes,
-            drift=drift_of(self.options, prepared),
+            drift=watch_of(self.options.person, prepared),
         )
         return run
 

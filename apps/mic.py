@@ -12,7 +12,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from apps.console import err, out, say, warn, write_line
-from apps.live import configure, stop_on_signal
+from apps.live import stop_on_signal
+from apps.live_streams import configure
 from bci_stream.errors import ConfigError
 from bci_stream.messages import AUDIO, Chunk
 from bci_stream.sources.mic_level import CLIPPED_DBFS, SILENT_DBFS, Level

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from apps.console import err, say, warn, write_line
-from apps.live import configure, stop_on_signal
+from apps.live import stop_on_signal
+from apps.live_streams import configure
 from bci_stream.errors import ConfigError, StreamError
 from bci_stream.sinks.bids_name import BidsName
 from bci_stream.sinks.whole_file import check_free

@@ -8,7 +8,8 @@ from pathlib import Path
 import pylsl
 
 from apps.console import say, warn
-from apps.live import configure, stop_on_signal
+from apps.live import stop_on_signal
+from apps.live_streams import configure
 from bci_stream.errors import RecordingError
 from bci_stream.sinks.republish import Republisher
 from bci_stream.sources.recordings import open_recording

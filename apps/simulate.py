@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from apps.console import say
-from apps.live import configure, stop_on_signal
+from apps.live import stop_on_signal
+from apps.live_streams import configure
 from bci_stream.errors import ConfigError
 from bci_stream.sinks.whole_file import check_free
 from bci_stream.sources.fault_plan import FaultPlan, described, load_plan

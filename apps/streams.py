@@ -10,7 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from apps.console import out, say, warn, write_line
-from apps.live import configure, elsewhere_hint
+from apps.live_streams import configure, elsewhere_hint
 from bci_stream.errors import StreamError
 from bci_stream.messages import StreamInfo
 

@@ -9,7 +9,7 @@ from bci_stream.engine.supervision import Supervisor
 from bci_stream.errors import StreamError
 
 if TYPE_CHECKING:
-    from apps.live import StatusSource
+    from apps.live_streams import StatusSource
     from bci_stream.engine.session import Session
     from bci_stream.heartbeat import Heart
     from bci_stream.sinks.base import SinkRunner

@@ -18,6 +18,28 @@
         └── BundleMismatchError    sound, but made for other channels, rates or units
 """
 
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pydantic import ValidationError
+
+
+def place_of(loc: Iterable[object], whole: str) -> str:
+    """Where in a file a value is wrong, in a word that is never more than a piece of a line.
+
+    ``loc``: the path to it, as pydantic gives it; keys may be somebody else's. ``whole``: said for no path.
+    """
+    return " ".join(".".join(map(str, loc)).split())[:80] or whole
+
+
+def first_fault(error: ValidationError, whole: str = "as a whole") -> str:
+    """The first thing that pydantic found wrong: where, and what."""
+    found = error.errors(include_url=False, include_input=False)[0]
+    return f"{place_of(found['loc'], whole)}: {' '.join(found['msg'].split())[:200]}"
+
 
 class BciStreamError(Exception):
     """Base of every error raised on purpose; its text is one clear line for a person."""

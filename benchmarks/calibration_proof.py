@@ -30,7 +30,8 @@ from bci_stream.training.statistics import bootstrap_mean
 from benchmarks.calibration_people import shuffled, simulated_trials
 from benchmarks.report import Table, show
 from benchmarks.setups import DEMO_BUNDLE
-from calibration.finetune import FinetuneSettings, answers_of, calibrate
+from calibration.finetune import FinetuneSettings, calibrate
+from calibration.verdict import answers_of
 
 DWELL_S = (8.0, 12.0)  # of an emotion: a trial
 FIRST_PERSON, SEED = 92_000, 77

@@ -9,7 +9,7 @@ from pathlib import Path
 import pylsl
 
 from apps.choice import ModelChoice, StreamChoice, load_model, prepare
-from apps.live import open_source
+from apps.live_streams import open_source
 from bci_stream.engine.pipeline import Outcome, Pipeline
 from bci_stream.engine.session import Session
 from bci_stream.engine.warm import warm_up

@@ -13,10 +13,9 @@ from typing import Annotated, Final
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from bci_stream.errors import CorpusError
-from bci_stream.model.archive import write_atomically
 from bci_stream.training.xdf_cut import Span, spans_of
 from calibration.errors import CalibrationError, ProfileError
-from calibration.profile import CORRECTIONS_FILE, ProfileStore
+from calibration.profile import CORRECTIONS_FILE, ProfileStore, write_document
 from calibration.trials import marks_of
 
 _MOST: Final = 10_000
@@ -88,12 +87,7 @@ def correct(
     before = load_corrections(store, name)
     one = Correction(recording=recording.name, number=number, label=label, created=created)
     kept = Corrections(corrections=(*before.corrections, one)[-_MOST:])
-    path = store.path(name) / CORRECTIONS_FILE
-    try:
-        write_atomically(path, kept.model_dump_json(indent=1).encode())
-        path.chmod(0o600)
-    except OSError as error:
-        raise ProfileError(f"{path} cannot be written ({error.strerror or error})") from error
+    write_document(store.path(name) / CORRECTIONS_FILE, kept)
     return kept
 
 

@@ -8,15 +8,12 @@ base too often, on people simulated to find out).
 
 Where later recordings are given to test on, all of the trials calibrate.
 
-The calibrated model is accepted only when it is better on the test trials: likelier by a paired one-sided
-sign-flip test than the base model *with its temperature fitted to the very same trials*, and not right less
-often. So a model that only became more or less sure of itself is no gain, and neither is one fitted to
-shuffled labels.
+Whether the outcome is accepted is decided in :mod:`calibration.verdict`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final, NamedTuple
 
@@ -25,12 +22,10 @@ import torch
 
 from bci_stream.model.network import FusionNetwork
 from bci_stream.training.calibration_curve import n_known
-from bci_stream.training.evaluate import main_pattern, patterns, score_sessions
-from bci_stream.training.metrics import Floats, Interval, Ints, chance_level, interval
+from bci_stream.training.evaluate import main_pattern
+from bci_stream.training.metrics import Floats, Interval, Ints
 from bci_stream.training.personal_head import Tempered, fit_tempered
 from bci_stream.training.sessions import UNLABELLED, Session
-from bci_stream.training.statistics import sign_flip_p
-from bci_stream.training.trial_scores import trial_scores
 from calibration.errors import CalibrationError, TooFewTrialsError
 from calibration.ladder import (
     AS_IT_IS,
@@ -46,15 +41,14 @@ from calibration.ladder import (
     walk,
     with_temperature_and_prior,
 )
+from calibration.verdict import Answers, Verdict, answers_of, judge, log_probs, over_trials
 
-ALPHA: Final = 0.05
 _CANCELLED: Final = "the fine-tune was cancelled; the recording is kept, and nothing was changed"
 _N_BLOCKS: Final = 3
 _ONLY_WHILE_BETTER: Final = (FUSION, LAST_BLOCK)  # the ladder ends with one that does not better those below
 _WORTH_MORE: Final = 0.5  # standard errors by which a higher rung must be better
 _FEWEST_KNOWN: Final = 3  # trials of each class, one for each inner block
 _FEWEST_BLOCKS: Final = 2  # where later recordings test, and there are few trials to calibrate
-_N_DRAWS: Final = 10_000
 _CURVE_SHARES: Final = (0.0, 1 / 3, 2 / 3, 1.0)
 
 Report = Callable[[str, float], None]  #: what is being done, and the share that is done
@@ -98,54 +92,12 @@ class Candidate(NamedTuple):
         return float(self.losses.mean())
 
 
-@dataclass(frozen=True, slots=True)
-class Answers:
-    """What one model says of the ``n`` test trials: probabilities (n, K) by pattern of presence."""
-
-    probs: Mapping[str, Floats]
-
-    def right(self, labels: Ints, pattern: str) -> Floats:
-        """(n,) 1 where the trial was named right."""
-        return np.asarray(self.probs[pattern].argmax(1) == labels, np.float64)
-
-    def losses(self, labels: Ints, pattern: str) -> Floats:
-        """(n,) negative log likelihood, nats."""
-        mine = self.probs[pattern][np.arange(len(labels)), labels]
-        return -np.log(np.maximum(mine, 1e-12))
-
-
 class CurvePoint(NamedTuple):
     """How the chosen rung does on the test trials after the first ``n_known`` calibrating trials."""
 
     n_known: int
     accuracy: float
     ci: Interval
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """Base against calibrated on the test trials.
-
-    ``accuracy``, ``base_accuracy``: with intervals over trials. ``gain``: of accuracy, paired. ``p``: of a
-    one-sided sign-flip test of the likelihood against ``reference_nll``, that of the base with its
-    temperature fitted to the calibrating trials. ``chance``: level, and what guessing passes 1 time in 20.
-    ``better``: whether the calibrated model may become the person's own; ``words`` says why or why not.
-    """
-
-    n_test: int
-    base_accuracy: float
-    base_ci: Interval
-    accuracy: float
-    ci: Interval
-    gain: float
-    gain_ci: Interval
-    p: float
-    base_nll: float
-    reference_nll: float
-    nll: float
-    chance: tuple[float, float]
-    better: bool
-    words: str
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -177,10 +129,7 @@ def split_in_time(trials: Sequence[Session], classes: Sequence[str]) -> tuple[li
         CalibrationError: a class has too few trials, or there is one class only; what is missing is said.
     """
     labels = np.array([trial.label for trial in trials])
-    present = [k for k in range(len(classes)) if (labels == k).any()]
-    if len(present) < 2:
-        found = classes[present[0]] if present else "no trial at all"
-        raise CalibrationError(f"a calibration needs trials of two classes at least; there is {found} only")
+    present = _present(labels, classes)
     _check_enough(labels, classes, present)
     known: list[int] = []
     test: list[int] = []
@@ -190,6 +139,15 @@ def split_in_time(trials: Sequence[Session], classes: Sequence[str]) -> tuple[li
         known += rows[:n]
         test += rows[n:]
     return [trials[i] for i in sorted(known)], [trials[i] for i in sorted(test)]
+
+
+def _present(labels: Ints, classes: Sequence[str]) -> list[int]:
+    """The classes that there are trials of. Raises CalibrationError for fewer than two."""
+    present = [k for k in range(len(classes)) if (labels == k).any()]
+    if len(present) < 2:
+        found = classes[present[0]] if present else "no trial at all"
+        raise CalibrationError(f"a calibration needs trials of two classes at least; there is {found} only")
+    return present
 
 
 def _check_enough(labels: Ints, classes: Sequence[str], present: Sequence[int]) -> None:
@@ -209,11 +167,9 @@ def _labelled(trials: Sequence[Session]) -> list[Session]:
 
 
 def _check_later(known: Sequence[Session], test: Sequence[Session], classes: Sequence[str]) -> None:
-    counts = np.bincount([trial.label for trial in known], minlength=len(classes))
-    if (counts > 0).sum() < 2:
-        found = classes[int(counts.argmax())] if counts.any() else "no trial at all"
-        raise CalibrationError(f"a calibration needs trials of two classes at least; there is {found} only")
-    for k in np.flatnonzero((counts > 0) & (counts < _FEWEST_BLOCKS)).tolist():
+    labels = np.array([trial.label for trial in known], np.int64)
+    counts = np.bincount(labels, minlength=len(classes))
+    for k in (k for k in _present(labels, classes) if counts[k] < _FEWEST_BLOCKS):
         raise CalibrationError(f"{classes[k]} has {counts[k]} good trial, and {_FEWEST_BLOCKS} are needed")
     if unmet := sorted({trial.label for trial in test if not counts[trial.label]}):
         words = ", ".join(classes[k] for k in unmet)
@@ -383,14 +339,14 @@ def _curve(
 
 
 def _tempered(network: FusionNetwork, trials: Sequence[Session]) -> FusionNetwork:
-    z = _log_probs(network, trials)
+    z = log_probs(network, trials)
     fitted: Tempered = fit_tempered(z, np.array([trial.label for trial in trials], np.int64))
     return with_temperature_and_prior(network, fitted.temperature, fitted.bias)
 
 
 def _only_tempered(network: FusionNetwork, trials: Sequence[Session]) -> FusionNetwork:
     labels = np.array([trial.label for trial in trials], np.int64)
-    temperature = fit_tempered(_log_probs(network, trials), labels).temperature
+    temperature = fit_tempered(log_probs(network, trials), labels).temperature
     return with_temperature_and_prior(network, temperature, np.zeros(network.n_classes))
 
 
@@ -409,102 +365,7 @@ def _as_good(mine: Candidate, best: Candidate) -> bool:
     return float(worse.mean()) <= _WORTH_MORE * float(worse.std(ddof=1) / np.sqrt(len(worse)))
 
 
-def answers_of(network: FusionNetwork, trials: Sequence[Session]) -> Answers:
-    """What a network says of trials, in their order, in every pattern of presence."""
-    return Answers(_probs(network, trials))
-
-
-def confidences(network: FusionNetwork, trials: Sequence[Session]) -> Floats:
-    """(n,) mean confidence of each trial's windows, as live would show it, with everything present."""
-    main = main_pattern(network.modalities)
-    scores = score_sessions(network, trials, asked={main: patterns(network.modalities)[main]})[main]
-    sure = torch.softmax(scores.logits.double() / network.temperatures[0], 1).amax(1).numpy()
-    numbers, place = np.unique(scores.trials.numpy(), return_inverse=True)
-    sums = np.zeros(len(numbers))
-    np.add.at(sums, place, sure)
-    return sums / np.bincount(place)
-
-
-def _log_probs(network: FusionNetwork, trials: Sequence[Session]) -> Floats:
-    main = main_pattern(network.modalities)
-    probs = _probs(network, trials, {main: patterns(network.modalities)[main]})[main]
-    return np.log(np.maximum(probs, 1e-12))
-
-
-def _probs(
-    network: FusionNetwork,
-    trials: Sequence[Session],
-    asked: Mapping[str, tuple[float, ...]] | None = None,
-) -> dict[str, Floats]:
-    """(n, K) by pattern of presence, all of them by default; in the order of the trials."""
-    scores = score_sessions(network, trials, asked=asked)
-    joined = trial_scores(scores, float(network.temperatures[0]))
-    place = {key: i for i, key in enumerate(zip(joined.persons, joined.trials.tolist(), strict=True))}
-    order = [place[(trial.person, trial.trial)] for trial in trials]
-    return {name: probs[order] for name, probs in joined.probs.items()}
-
-
 def _losses(network: FusionNetwork, trials: Sequence[Session], labels: Ints) -> Floats:
     """(2, n): negative log likelihood of each trial, and 1 where it is right."""
-    z = _log_probs(network, trials)
+    z = log_probs(network, trials)
     return np.stack([-z[np.arange(len(labels)), labels], (z.argmax(1) == labels).astype(np.float64)])
-
-
-def judge(
-    before: Answers,
-    reference: Answers,
-    after: Answers,
-    labels: Ints,
-    pattern: str,
-    n_classes: int,
-    rung: str,
-) -> Verdict:
-    """Whether the calibrated model is better on the test trials, and by how much."""
-    base, mine = before.right(labels, pattern), after.right(labels, pattern)
-    gain = mine - base
-    base_nll, reference_nll, nll = (
-        float(a.losses(labels, pattern).mean()) for a in (before, reference, after)
-    )
-    p = _p_of_gain(reference.losses(labels, pattern) - after.losses(labels, pattern))
-    likelier = nll < min(base_nll, reference_nll)
-    better = rung != AS_IT_IS and likelier and p < ALPHA and bool(gain.mean() >= 0)
-    return Verdict(
-        n_test=len(labels),
-        base_accuracy=float(base.mean()),
-        base_ci=over_trials(base),
-        accuracy=float(mine.mean()),
-        ci=over_trials(mine),
-        gain=float(gain.mean()),
-        gain_ci=over_trials(gain),
-        p=p,
-        base_nll=base_nll,
-        reference_nll=reference_nll,
-        nll=nll,
-        chance=chance_level(labels, n_classes),
-        better=better,
-        words=_worded(better, rung, float(gain.mean()), p, likelier),
-    )
-
-
-def _p_of_gain(gained: Floats) -> float:
-    """One-sided: how often a gain as large comes about when it could as well be a loss."""
-    both = sign_flip_p(gained)
-    return both / 2 if gained.mean() > 0 else 1.0 - both / 2
-
-
-def over_trials(values: Floats) -> Interval:
-    """95 % bootstrap interval of the mean over trials."""
-    draws = np.random.default_rng(0).integers(0, len(values), (_N_DRAWS, len(values)))
-    return interval(values[draws].mean(axis=1))
-
-
-def _worded(better: bool, rung: str, gain: float, p: float, likelier: bool) -> str:
-    if better:
-        return f"better: {100 * gain:+.0f} points on trials it has not met (p = {p:.3f}), by fitting: {rung}"
-    if rung == AS_IT_IS:
-        return "not better: nothing that was tried beat the base model on trials held out of the fit"
-    if gain < 0:
-        return f"not better: {100 * gain:+.0f} points on the test trials; the base model stays"
-    if not likelier:
-        return "not better: it fits the test trials no better than the base model, which stays"
-    return f"not better: {100 * gain:+.0f} points could be luck (p = {p:.2f}); the base model stays"

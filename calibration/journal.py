@@ -11,12 +11,9 @@ from typing import Annotated, Final
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from bci_stream.model.archive import write_atomically
-from calibration.errors import ProfileError
-from calibration.profile import NAME, ProfileStore
+from calibration.profile import NAME, ProfileStore, write_document
 
 _FILE: Final = "session.json"
-_FILE_MODE: Final = 0o600
 _Text = Annotated[str, Field(max_length=4096)]
 
 
@@ -45,12 +42,7 @@ class Journal(BaseModel):
 
 def write_journal(store: ProfileStore, journal: Journal) -> None:
     """Keep it. Raises ProfileError where it cannot be written."""
-    path = _path(store, journal.name)
-    try:
-        write_atomically(path, journal.model_dump_json(indent=1).encode())
-        path.chmod(_FILE_MODE)
-    except OSError as error:
-        raise ProfileError(f"{path} cannot be written ({error.strerror or error})") from error
+    write_document(_path(store, journal.name), journal)
 
 
 def read_journal(store: ProfileStore, name: str) -> Journal | None:

@@ -23,19 +23,12 @@ from bci_stream.training.sessions import Session, data_sha256
 from calibration.corrections import load_corrections
 from calibration.drift import as_bytes, reference_of
 from calibration.errors import CalibrationError, ProfileError, TooFewTrialsError
-from calibration.finetune import (
-    Calibrated,
-    FinetuneSettings,
-    Report,
-    Watch,
-    answers_of,
-    calibrate,
-    confidences,
-)
+from calibration.finetune import Calibrated, FinetuneSettings, Report, Watch, calibrate
 from calibration.ladder import Cancelled, never
 from calibration.profile import NORMAL_FILE, Model, Profile, ProfileStore
 from calibration.report import write_report
 from calibration.trials import PersonTrials, read_trials
+from calibration.verdict import answers_of, confidences
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -126,7 +119,6 @@ def _kept(
             path.chmod(0o600)
     path = store.bundle_path(profile.name, number)
     sha256 = export_bundle(found.network, _contract(base, trials, found, created), path)
-    path.chmod(0o600)
     verdict = found.verdict
     model = Model(
         number=number,

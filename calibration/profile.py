@@ -24,6 +24,7 @@ from typing import Annotated, Final
 import platformdirs
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from bci_stream.errors import first_fault
 from bci_stream.model.archive import write_atomically
 from calibration.errors import ProfileError
 
@@ -35,7 +36,7 @@ _FILE: Final = "profile.json"
 CORRECTIONS_FILE: Final = "corrections.json"  #: what was said of trials since
 NORMAL_FILE: Final = "normal.npz"  #: beside a report: what a live session is compared with
 _WAY_BACK: Final = 100  # how many steps are remembered
-_FOLDER_MODE, _FILE_MODE = 0o700, 0o600
+_FOLDER_MODE = 0o700
 MAX_ARCHIVE_BYTES: Final = 2 * 2**30
 MAX_PROFILE_BYTES: Final = 2**20
 _MEMBER: Final = re.compile(
@@ -125,6 +126,14 @@ def check_name(name: str) -> str:
     return name
 
 
+def write_document(path: Path, document: BaseModel) -> None:
+    """Keep a small file of a profile, whole or not at all. Raises ProfileError where it cannot be written."""
+    try:
+        write_atomically(path, document.model_dump_json(indent=1).encode())
+    except OSError as error:
+        raise ProfileError(f"{path} cannot be written ({error.strerror or error})") from error
+
+
 class ProfileStore:
     """The profiles below one folder; the user's data folder, or ``$BCI_STREAM_PROFILES``."""
 
@@ -162,9 +171,7 @@ class ProfileStore:
         except OSError as error:
             raise ProfileError(f"{path} cannot be read ({error.strerror or error})") from error
         except ValidationError as error:
-            found = error.errors()[0]
-            place = " ".join(".".join(map(str, found["loc"])).split())[:80] or "the file"
-            raise ProfileError(f"{path} is damaged: {place}: {found['msg'][:200]}") from error
+            raise ProfileError(f"{path} is damaged: {first_fault(error, 'the file')}") from error
 
     def create(self, name: str, created: str, device: str = "", montage: tuple[str, ...] = ()) -> Profile:
         """A profile that is there already, or a new one."""
@@ -187,7 +194,6 @@ class ProfileStore:
                 path.mkdir(parents=True, exist_ok=True)
                 path.chmod(_FOLDER_MODE)
             write_atomically(folder / _FILE, profile.model_dump_json(indent=1).encode())
-            (folder / _FILE).chmod(_FILE_MODE)
         except OSError as error:
             raise ProfileError(f"{folder} cannot be written ({error.strerror or error})") from error
 
@@ -318,7 +324,6 @@ class ProfileStore:
             if info.filename != _FILE:
                 (folder / info.filename).parent.mkdir(parents=True, exist_ok=True)
                 write_atomically(folder / info.filename, archive.read(info))
-                (folder / info.filename).chmod(_FILE_MODE)
         return profile
 
     def forget(self, name: str, elsewhere: tuple[Path, ...] = ()) -> Forgotten:

@@ -17,7 +17,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from bci_stream.devices.document import plain_data
-from bci_stream.errors import ConfigError
+from bci_stream.errors import ConfigError, first_fault
 from bci_stream.messages import AUDIO
 from calibration.errors import CalibrationError
 
@@ -167,7 +167,7 @@ def load_protocol(name: str | Path) -> Protocol:
     try:
         return Protocol.model_validate(_mapping(text, str(name)))
     except ValidationError as error:
-        raise CalibrationError(f"protocol {name}: {_first(error)}") from error
+        raise CalibrationError(f"protocol {name}: {first_fault(error)}") from error
 
 
 def load_texts(language: str = "en") -> dict[str, str]:
@@ -208,9 +208,3 @@ def _mapping(text: str, name: str) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise CalibrationError(f"{name} holds no settings: a YAML mapping is expected")
     return found
-
-
-def _first(error: ValidationError) -> str:
-    found = error.errors()[0]
-    place = " ".join(".".join(map(str, found["loc"])).split())[:80] or "as a whole"
-    return f"{place}: {found['msg'][:200]}"

@@ -17,7 +17,8 @@ from bci_stream.training.plots import (
     reliability_figure,
 )
 from bci_stream.training.report_page import Page, Section, html_page
-from calibration.finetune import Answers, Calibrated
+from calibration.finetune import Calibrated
+from calibration.verdict import Answers
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -25,6 +25,8 @@ from calibration.protocol import Plan, PlannedTrial
 TRIAL: Final = "trial:"
 TRIAL_END: Final = "trial_end"
 VOID: Final = "void:"
+WRONG: Final = "wrong:"  #: in a live session: the last seconds were the emotion that follows
+WRONG_S: Final = 10.0  #: those seconds, where it does not say how many
 PAINTED: Final = "painted:"  #: ``painted:PHASE:MS``, how long after its marker a cue was on the screen
 _SAY_NOTHING: Final = (VOID, PAINTED)  # of what became of the trial before them
 

@@ -16,9 +16,9 @@ from bci_stream.training.trials import Trial
 from bci_stream.training.xdf_cut import TrialMarks, header, roles_in, trials_of
 from calibration.drift import TrialFeatures, trial_features
 from calibration.errors import CalibrationError
+from calibration.session import WRONG, WRONG_S
 
 MARKERS_NAME = "bci-stream-calibration"  #: of our marker stream, on the network and in a recording
-WRONG = "wrong:"  #: of a marker in a live session: the last seconds were the emotion that follows
 Labels = Callable[[Path], Mapping[int, str | None]]
 
 
@@ -103,7 +103,12 @@ def marks_of(path: Path, modalities: tuple[str, ...] | None, labels: Mapping[int
         if not there or (EEG in modalities and EEG not in there):
             raise CalibrationError(f"{path} has no {'EEG' if EEG in modalities else 'voice'}")
     return TrialMarks(
-        modalities=there, markers=ours, cut_off=ours is not None, wrong=WRONG, labels=dict(labels)
+        modalities=there,
+        markers=ours,
+        cut_off=ours is not None,
+        wrong=WRONG,
+        wrong_s=WRONG_S,
+        labels=dict(labels),
     )
 
 

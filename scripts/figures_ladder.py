@@ -29,7 +29,8 @@ from bci_stream.training.fit import FitSettings, fit
 from bci_stream.training.metrics import Floats, chance_level
 from bci_stream.training.recipe import Recipe
 from bci_stream.training.sessions import Session
-from calibration.finetune import Calibrated, FinetuneSettings, calibrate, over_trials
+from calibration.finetune import Calibrated, FinetuneSettings, calibrate
+from calibration.verdict import over_trials
 from scripts.figures_music import WINDOW_S, Days, day_of, permutation_p, person_of
 
 

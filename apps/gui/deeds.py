@@ -20,6 +20,7 @@ from bci_stream.engine.frame import Frame
 from bci_stream.engine.replaying import ReplaySession
 from bci_stream.errors import BciStreamError
 from bci_stream.messages import EEG
+from calibration.session import WRONG, WRONG_S
 
 _ALWAYS = ("theme", "picture", "fullscreen", "help", "quit")
 
@@ -165,8 +166,6 @@ class Deeds:
 
     def ask_right(self) -> None:
         """What the last seconds really were, for a later calibration; they end where the key was pressed."""
-        from apps.live import WRONG, WRONG_S
-
         run = self.live()
         bundle = run.prepared.bundle if run is not None else None
         if run is None or bundle is None:

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import cast
 
 from apps.choice import ModelChoice, Prepared, StreamChoice, load_model, prepare
-from apps.live import LiveOptions
 from apps.live_run import UNITS, LiveRun, open_run, subject_of
+from apps.live_streams import LiveOptions
 from apps.outputs import OutputChoice
 from apps.recorded_session import replayed
 from apps.recording import BoundRecording, bind_recording

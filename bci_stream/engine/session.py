@@ -154,9 +154,9 @@ class Session:
             while not self._stop.is_set():
                 self._turn()
             self._state = "stopped" if self.error is None else "failed"
-        except Exception as error:
+        except Exception as error:  # whatever it is, the session has failed; its heart keeps it too
             self.error, self._state = error, "failed"
-            raise  # to the heart, which keeps it for whoever watches
+            raise
 
     def fail(self, error: BaseException) -> None:
         """End the run because of something outside it; from any thread, returns at once."""

@@ -22,7 +22,7 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from bci_stream import __version__
-from bci_stream.errors import BundleCorruptError, BundleError, BundleMismatchError
+from bci_stream.errors import BundleCorruptError, BundleError, BundleMismatchError, place_of
 from bci_stream.model.archive import (
     CONTRACT,
     PROGRAM,
@@ -183,7 +183,7 @@ def read_contract(data: bytes, path: Path) -> Contract:
         return Contract.model_validate_json(data)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
-        where = " ".join(".".join(map(str, first["loc"])).split())[:80] or "contract"
+        where = place_of(first["loc"], "contract")
         raise BundleCorruptError(
             f"bundle {path}: {where} in {CONTRACT}: {first['msg'][:200]}; export it again"
         ) from error

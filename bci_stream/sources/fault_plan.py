@@ -13,7 +13,7 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from bci_stream.devices.document import plain_data
-from bci_stream.errors import ConfigError
+from bci_stream.errors import ConfigError, first_fault
 from bci_stream.sources.simulator_faults import (
     ChannelFault,
     ClockReset,
@@ -156,13 +156,7 @@ def load_plan(path: Path) -> FaultPlan:
     try:
         return FaultPlan.model_validate(found)
     except ValidationError as error:
-        raise ConfigError(f"fault plan {path}: {_first(error)}") from error
-
-
-def _first(error: ValidationError) -> str:
-    found: Any = error.errors()[0]
-    place = " ".join(".".join(map(str, found["loc"])).split())[:80] or "as a whole"
-    return f"{place}: {' '.join(str(found['msg']).split())}"
+        raise ConfigError(f"fault plan {path}: {first_fault(error)}") from error
 
 
 def _faults(plan: StreamPlan, role: str, ch_names: Sequence[str]) -> StreamFaults:

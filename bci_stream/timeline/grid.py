@@ -79,7 +79,7 @@ class GridTrack:
         antialias: bool = True,
         settle_s: float = 0.0,
     ) -> None:
-        from bci_stream.timeline import kernels as kn
+        from bci_stream.timeline import grid_kernels as kn
 
         self._kn = kn
         self.sfreq = sfreq

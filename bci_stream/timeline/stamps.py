@@ -5,10 +5,11 @@ by -g, and overshoot for minutes. Here a line (phase, period) is fitted per gap-
 recursive least-squares filter with a prior on the rate and a memory of one minute. It is updated at
 fixed sample counts only (1, 2, 4, … then every tenth of a second), so that chunking cannot matter.
 
-Samples that are late by more than six times the jitter (at least 40 ms) are behind a loss, or were held
+Samples that are late by more than six times the jitter (at least 20 ms) are behind a loss, or were held
 up by the radio. After a loss the samples stay late by as much; after a stall they come in a rush, each
 less late than the one before. So they are held back until that is known: a tenth of a second where the
-jitter is small, at most :data:`HOLD_S`, and the decision may take half a second where it is large. A step
+jitter is small, at most :data:`HOLD_S`, and the decision may take half a second where it is large; at most
+:data:`YOUNG_HOLD_S` at the beginning of a stream, when the jitter is not known. A step
 of more than a second is believed at once. A smaller shift of the whole line is found within about a
 second, from the mean and from the samples that were not held up. What was lost is counted by the lines
 before and after, once they are sure, so that the count does not wander.
@@ -22,7 +23,8 @@ from numpy.typing import NDArray
 from bci_stream.messages import FloatArray, TimeArray
 
 BLOCK_S = 0.1
-HOLD_S = 0.2  # as in kernels.py
+HOLD_S = 0.2  #: suspects are placed when it is known what they are, or after so long as if on time
+YOUNG_HOLD_S = 0.55  #: the same while the jitter is not known: longer than it then takes to know
 _RATE_PRIOR = 0.05  # a device's true rate is within 5 % of its nominal one, or it is measured first
 
 
@@ -30,7 +32,7 @@ class Dejitter:
     """Smooths the stamps of one stream of nominal rate ``sfreq`` Hz."""
 
     def __init__(self, sfreq: float) -> None:
-        from bci_stream.timeline import kernels as kn
+        from bci_stream.timeline import stamp_kernels as kn
 
         self._kn = kn
         self._nominal = 1.0 / sfreq
@@ -63,7 +65,7 @@ class Dejitter:
 
     @property
     def n_held(self) -> int:
-        """Samples that are held back, at most :data:`HOLD_S` of them and one."""
+        """Samples that are held back, at most :data:`HOLD_S` of them and one, or :data:`YOUNG_HOLD_S`."""
         return int(self._k[self._kn.HELD])
 
     @property

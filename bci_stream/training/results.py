@@ -20,7 +20,7 @@ from typing import Any, Final
 import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from bci_stream.errors import ResultError
+from bci_stream.errors import ResultError, first_fault
 from bci_stream.training.folders import new_folder
 from bci_stream.training.run_result import Predictions, RunResult, accuracy_of_people
 from bci_stream.training.splits import Fold
@@ -180,9 +180,7 @@ def _read_metrics(path: Path) -> _MetricsFile:
     try:
         return _MetricsFile.model_validate(value)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = " ".join(".".join(map(str, first["loc"])).split())[:80]
-        raise ResultError(f"{path}: {where}: {first['msg']}; run it again") from error
+        raise ResultError(f"{path}: {first_fault(error)}; run it again") from error
 
 
 def _read_predictions(path: Path) -> Predictions:

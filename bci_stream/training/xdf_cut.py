@@ -70,12 +70,21 @@ class TrialMarks:
 
 
 class Span(NamedTuple):
-    """A marked stretch ``[begin, end)`` of local time (s); ``label`` None: it is left out. ``note``: why."""
+    """A marked stretch ``[begin, end)`` of local time (s); ``label`` None: it is left out. ``note``: why.
+
+    ``taken_back``: by the session itself.
+    """
 
     begin: float
     end: float
     label: str | None
     note: str = ""
+    taken_back: bool = False
+
+    @property
+    def why(self) -> str:
+        """Why it is left out, for a report."""
+        return f"taken back ({self.note})" if self.taken_back else self.note
 
 
 def spans_of(path: Path, marks: TrialMarks) -> list[Span]:
@@ -156,7 +165,8 @@ def _spans(markers: Sequence[tuple[float, str]], marks: TrialMarks, path: Path) 
         if number < len(spans):
             before = spans[number]
             note = f"was {before.label or before.note}" if label else "left out by review"
-            spans[number] = before._replace(label=label if np.isfinite(before.end) else None, note=note)
+            known = label if np.isfinite(before.end) else None
+            spans[number] = before._replace(label=known, note=note, taken_back=False)
     return spans
 
 
@@ -194,8 +204,11 @@ def _trial_spans(markers: Sequence[tuple[float, str]], marks: TrialMarks, path: 
         end = min(longest, next(later, np.inf))
         if not label:
             raise CorpusError(f"{path}: marker {text!r} names no label")
-        if len(spans) in void or (end == np.inf and marks.cut_off):
-            spans.append(Span(begin, end, None, void.get(len(spans), "cut off")))
+        if (reason := void.get(len(spans))) is not None:
+            spans.append(Span(begin, end, None, reason, taken_back=True))
+            continue
+        if end == np.inf and marks.cut_off:
+            spans.append(Span(begin, end, None, "cut off before its end"))
             continue
         if end == np.inf:
             raise CorpusError(f"{path}: no marker ends the last trial ({text}): mark its end or give trial_s")
@@ -222,13 +235,7 @@ def _taken_back(text: str, marks: TrialMarks, path: Path) -> tuple[int, str]:
     number, _, reason = text.removeprefix(marks.void).partition(":")
     if not number.isdigit():
         raise CorpusError(f"{path}: marker {text!r} does not say which trial it takes back")
-    return int(number), reason or "taken back"
-
-
-def _why_void(markers: Sequence[tuple[float, str]], marks: TrialMarks, number: int) -> str:
-    prefix = f"{marks.void}{number}:"
-    why = next((text.removeprefix(prefix) for _, text in markers if text.startswith(prefix)), None)
-    return "cut off before its end" if why is None else f"taken back ({why})"
+    return int(number), reason or "no reason given"
 
 
 class _Lane:
@@ -282,8 +289,7 @@ def trials_of(
     """
     try:
         with open_recording(path) as recording:
-            markers = _markers(recording, marks)
-            spans = _spans(markers, marks, path)
+            spans = _spans(_markers(recording, marks), marks, path)
             bindings = _bindings(recording, marks)
             lanes = {role: _Lane(binding) for role, binding in bindings.items()}
             for event in XdfSource(recording, bindings).events():
@@ -296,13 +302,13 @@ def trials_of(
     placed = {role: lane.end() for role, lane in lanes.items()}
     rates = {role: lane.sfreq for role, lane in lanes.items()}
     number = first
-    for place, (begin, end, label, _) in enumerate(spans, 1):
-        if label is None:
+    for place, span in enumerate(spans, 1):
+        if span.label is None:
             if left_out is not None:
-                left_out(f"{path}, trial {place}: {_why_void(markers, marks, place - 1)}")
+                left_out(f"{path}, trial {place}: {span.why}")
             continue
         try:
-            cut = _cut(placed, rates, begin, end, f"{path}, trial {place} ({label})")
+            cut = _cut(placed, rates, span.begin, span.end, f"{path}, trial {place} ({span.label})")
         except CorpusError as error:
             if left_out is None:
                 raise
@@ -311,7 +317,7 @@ def trials_of(
         yield Trial(
             person=person,
             number=number,
-            label=label,
+            label=span.label,
             eeg=cut.get(EEG),
             eeg_sfreq=rates.get(EEG, 0.0),
             audio=cut[AUDIO][:, 0] if AUDIO in cut else None,

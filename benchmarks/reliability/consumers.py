@@ -16,8 +16,8 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
 from apps.choice import ModelChoice, StreamChoice
-from apps.live import LiveOptions
 from apps.live_run import LiveRun, open_run
+from apps.live_streams import LiveOptions
 from apps.outputs import OutputChoice
 from bci_stream.sinks.lsl import NO_DECISION
 

@@ -6,7 +6,7 @@ import threading
 import time
 
 from apps.choice import ModelChoice, StreamChoice
-from apps.live import LiveOptions
+from apps.live_streams import LiveOptions
 from apps.outputs import OutputChoice
 from apps.replay import ReplayOptions
 from bci_stream.sources.simulator import SimulatorSettings

@@ -13,8 +13,8 @@ import pylsl
 import pytest
 
 from apps.choice import ModelChoice, StreamChoice, load_model, prepare
-from apps.live import open_source
 from apps.live_recording import begin
+from apps.live_streams import open_source
 from apps.mic import MicOptions, run
 from apps.record import Destination
 from apps.recorded_session import replayed

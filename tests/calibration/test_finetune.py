@@ -10,16 +10,7 @@ from simulated_calibration import BRIEF
 from bci_stream.training.personal_head import fit_tempered
 from bci_stream.training.sessions import Session
 from calibration.errors import CalibrationError
-from calibration.finetune import (
-    Answers,
-    Candidate,
-    FinetuneSettings,
-    answers_of,
-    calibrate,
-    choose,
-    judge,
-    split_in_time,
-)
+from calibration.finetune import Candidate, FinetuneSettings, calibrate, choose, split_in_time
 from calibration.ladder import (
     AS_IT_IS,
     FULL,
@@ -34,6 +25,7 @@ from calibration.ladder import (
     walk,
     with_temperature_and_prior,
 )
+from calibration.verdict import Answers, answers_of, judge
 
 FEW = StepSettings(checkpoints=(1, 2), n_windows=16, n_trials=3)
 

@@ -6,12 +6,13 @@ import sys
 import pytest
 
 from apps.choice import StreamChoice
-from apps.gui.viewmodels.calibration import Guide, GuideOptions, Page, protocol_offers
+from apps.gui.viewmodels.calibration import Guide, GuideOptions, Page
 from apps.gui.viewmodels.cue import cue, progress_words, step_of, taken_back
 from apps.gui.viewmodels.curve import curve
 from apps.gui.viewmodels.electrodes import electrodes, to_see_to
 from apps.gui.viewmodels.finder import Check
 from apps.gui.viewmodels.outcome import outcome_view
+from apps.gui.viewmodels.readiness import protocol_offers
 from bci_stream.engine.frame import ChannelQuality
 from calibration.errors import ProfileError
 from calibration.finetune import Tried

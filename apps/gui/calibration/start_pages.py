@@ -13,8 +13,8 @@ from apps.gui.calibration.page import READ_PX, GuidePage
 from apps.gui.parts import beside, box, card, paragraph, sized, stack, whole
 from apps.gui.strings import tr
 from apps.gui.theme import Theme
-from apps.gui.viewmodels.calibration import protocol_offers
 from apps.gui.viewmodels.finder import Check
+from apps.gui.viewmodels.readiness import protocol_offers
 from apps.gui.viewmodels.resume import resume_words
 from bci_stream.messages import AUDIO, EEG
 

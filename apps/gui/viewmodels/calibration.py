@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import enum
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -19,14 +19,14 @@ from apps.calibration_run import close_calibration, fit_person, now_iso, open_ca
 from apps.choice import StreamChoice
 from apps.gui.strings import tr
 from apps.gui.viewmodels.finder import Check
-from apps.gui.viewmodels.words import duration_words
+from apps.gui.viewmodels.readiness import devices_check, electrodes_check, voice_check
 from bci_stream.errors import BciStreamError
 from bci_stream.messages import AUDIO, EEG
 from calibration.errors import TooFewTrialsError
 from calibration.journal import Journal, read_journal, remove_journal, under_way, write_journal
 from calibration.keys import Keys
 from calibration.profile import ProfileStore, check_name
-from calibration.protocol import Plan, load_protocol, load_texts, plan_session, protocol_names, said
+from calibration.protocol import Plan, load_protocol, load_texts, plan_session
 from calibration.resume import Earlier, earlier
 from calibration.session import Abort, Continue, Pause, Phase, State, with_more
 
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
     from calibration.live import LiveCalibration
     from calibration.outcome import Outcome
 
-_NAMED: Final = 6
 _WAIT_FOR_A_KEY: Final = (Phase.RATE, Phase.PAUSED, Phase.DONE, Phase.ABORTED)
 FEWEST: Final = 4  #: trials of each emotion, so that there are some to fit to and one to test
 
@@ -146,53 +145,15 @@ class Guide:
         """Whether the next page may come; ``level`` "bad" says no, and the words say why."""
         if self.busy is not None:
             return Check("off", self.busy)
-        checks = {
-            Page.ELECTRODES: self._electrodes_check,
-            Page.MICROPHONE: self._voice_check,
-        }
-        return checks[self.page]() if self.page in checks else Check("good", "")
+        if self.page is Page.ELECTRODES:
+            return electrodes_check(self.running)
+        if self.page is Page.MICROPHONE:
+            return voice_check(self.running, speaks=self.plan is not None and self.plan.protocol.speech)
+        return Check("good", "")
 
-    def _electrodes_check(self) -> Check:
-        running = self.running
-        if running is not None and running.lost and running.refused:
-            return self._refused_check(running)
-        if running is None or EEG in running.lost:
-            return Check(
-                "bad", tr("the EEG does not come: is the headset on, and its LSL connector running?")
-            )
-        if not running.check.electrodes:
-            return Check("bad", tr("listening …"))
-        if running.check.too_many_bad:
-            return Check("bad", tr("too many electrodes are bad: every trial would be taken back"))
-        poor = [one.name for one in running.check.electrodes if one.state != "good"]
-        if poor:
-            names = ", ".join(poor[:_NAMED]) + (" …" if len(poor) > _NAMED else "")
-            return Check("warn", tr("can be used; better with {names} seen to").format(names=names))
-        return Check("good", tr("all electrodes are good"))
-
-    def _refused_check(self, running: LiveCalibration) -> Check:
-        words = tr("{what}. A: take it as it is").format(what="; ".join(running.refused))
-        return Check("bad", words)
-
-    def _voice_check(self) -> Check:
-        running = self.running
-        if running is not None and running.lost and running.refused:
-            return self._refused_check(running)
-        if running is None or AUDIO in running.lost:
-            return Check("bad", tr("the voice does not come: is the microphone still there?"))
-        speaks = self.plan is not None and self.plan.protocol.speech
-        words = {
-            "waiting": ("bad", tr("listening …")),
-            "silent": ("bad", tr("nothing but silence: unmute the microphone, or choose another one")),
-            "clipped": ("warn", tr("too loud, it is cut off: move away, or turn the microphone down")),
-            "good": ("good", tr("your voice is heard")),
-            "no speech": (
-                ("bad", tr("no speech yet: read a sentence aloud, as loud as you will later"))
-                if speaks
-                else ("good", tr("the microphone is heard"))
-            ),
-        }
-        return Check(*words[running.check.voice.state])
+    def check_devices(self, streams: StreamChoice | None, classes: tuple[str, ...], fits: Check) -> Check:
+        """Whether these streams and this model serve the protocol; ``classes``: of the model."""
+        return devices_check(self.plan.protocol if self.plan is not None else None, streams, classes, fits)
 
     # -- the beginning ------------------------------------------------------------------------------------
 
@@ -281,32 +242,6 @@ class Guide:
         self._show(Page.DEVICES)
 
     # -- devices ------------------------------------------------------------------------------------------
-
-    def check_devices(self, streams: StreamChoice | None, classes: tuple[str, ...], fits: Check) -> Check:
-        """Whether these streams and this model serve the protocol; ``classes``: of the model."""
-        if self.plan is None or streams is None:
-            return Check("bad", tr("choose the streams: switch the headset's LSL connector on"))
-        protocol = self.plan.protocol
-        missing = [
-            words
-            for role, words, there in (
-                (EEG, tr("EEG"), streams.want_eeg),
-                (AUDIO, tr("voice"), streams.want_audio),
-            )
-            if role in protocol.modalities and not there
-        ]
-        if missing:
-            return Check(
-                "bad", tr("the protocol needs {what}: choose a stream").format(what=" + ".join(missing))
-            )
-        if unknown := sorted(set(protocol.classes) - set(classes)):
-            return Check(
-                "bad",
-                tr("the protocol asks for {words}, and the model knows {known}: choose another model").format(
-                    words=", ".join(unknown), known=", ".join(classes) or tr("nothing yet")
-                ),
-            )
-        return Check("bad", fits.words) if fits.level == "bad" else Check("good", "")
 
     def open(self, streams: StreamChoice, bundle: str, names: tuple[str, str, str]) -> None:
         """Find the streams and begin to record; ``names``: EEG, voice and device, for a journal."""
@@ -569,21 +504,3 @@ def _another_seed() -> int:
     import secrets
 
     return secrets.randbelow(2**31)
-
-
-def protocol_offers(asked: str, texts: Mapping[str, str]) -> list[tuple[str, str]]:
-    """Words and key of each protocol there is, and of the one that was asked for."""
-    names = [*protocol_names(), *([] if asked in protocol_names() else [asked])]
-    offers = []
-    for name in names:
-        try:
-            protocol = load_protocol(name)
-        except BciStreamError as error:
-            offers.append((str(error), name))
-            continue
-        what = " + ".join({EEG: tr("EEG"), AUDIO: tr("voice")}[role] for role in protocol.modalities)
-        words = tr("{title}: {what}, about {time}").format(
-            title=said(texts, protocol.title), what=what, time=duration_words(protocol.duration_s)
-        )
-        offers.append((words, name))
-    return offers

@@ -145,7 +145,7 @@ class Finder:
         self._thread.join(3.0)
 
     def _run(self) -> None:
-        from apps.live import configure
+        from apps.live_streams import configure
 
         directory = None
         while not self._stop.is_set():
