@@ -234,7 +234,7 @@ class BoundInlet:
             if len(stamps):
                 connection.judge_clock(stamps)
                 if (column := self.binding.counter) is not None:
-                    self._counter.step(data[:, column], stamps, self.binding.sfreq)
+                    self._counter.step(data[:, column], stamps, self.binding.sfreq, arrival_s)
                 values = self.binding.convert(data)
                 self._guard.look(values)
                 samples.append(Chunk(role, stamps.copy(), values, arrival_s))

@@ -35,7 +35,7 @@ def counted(sent: Delivery) -> int:
     column: FloatArray = (sent.numbers % 256).astype(np.float32)
     for piece in range(0, len(column), 50):
         rows = slice(piece, piece + 50)
-        counter.step(column[rows], sent.stamps[rows], SFREQ)
+        counter.step(column[rows], sent.stamps[rows], SFREQ, float(sent.arrivals[rows][-1]))
     return counter.n_lost
 
 
