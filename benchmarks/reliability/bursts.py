@@ -5,9 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from bci_stream.messages import EEG
-from benchmarks.reliability.peers import liblsl_dejitter
+from benchmarks.reliability.peers import beside
+from benchmarks.reliability.peers.in_pyxdf import loaded
+from benchmarks.reliability.peers.liblsl import liblsl_dejitter
 from benchmarks.reliability.row import Row, command
-from benchmarks.reliability.virtual import Clock, Delivery, run
+from benchmarks.reliability.virtual import Clock, Delivery, in_order, run
 
 SFREQ, PACKET = 256.0, 12
 T0 = 1000.0
@@ -42,14 +44,27 @@ def measure(short: bool = False) -> Row:
         worst_ms = max(worst_ms, float(np.abs(error - error.mean()).max()) * 1e3)
     figure = f"{n_false} false losses, SD {spread_ms:.2f} ms, worst {worst_ms:.1f} ms"
     met = n_false == 0 and spread_ms < 5.0
-    return Row("Bluetooth bursts", figure, _GOAL, met, "" if short else _peers())
+    peers = "" if short else beside({"pylsl": _liblsl, "pyxdf": _pyxdf})
+    return Row("Bluetooth bursts", figure, _GOAL, met, peers)
 
 
-def _peers() -> str:
+def _liblsl() -> str:
     sent = delivery(12_800, 0)
     times = liblsl_dejitter(sent.stamps, SFREQ)
     error = (times - (T0 + sent.numbers / SFREQ))[sent.numbers > _SETTLED_S * SFREQ]
     return f"liblsl dejitter SD {error.std() * 1e3:.2f} ms"
+
+
+def _pyxdf() -> str:
+    n_false, spread_ms, worst_ms = 0, 0.0, 0.0
+    for seed in range(20):
+        sent = delivery(12_800, seed)
+        read = loaded({EEG: SFREQ}, in_order([sent], 0.02))[EEG]
+        error = (read.times - (T0 + sent.numbers / SFREQ))[sent.numbers > _SETTLED_S * SFREQ]
+        n_false += read.n_breaks
+        spread_ms = max(spread_ms, float(error.std()) * 1e3)
+        worst_ms = max(worst_ms, float(np.abs(error - error.mean()).max()) * 1e3)
+    return f"pyxdf {n_false} false losses, SD {spread_ms:.2f} ms, worst {worst_ms:.1f} ms"
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from benchmarks.reliability.peers import beside, damaged
 from benchmarks.reliability.row import Row, command
 from tests.fuzz import files, xdf
 from tests.fuzz.xdf import LIMIT_CPU_S, LIMIT_MB
@@ -30,7 +31,8 @@ def measure(short: bool = False) -> Row:
         "bits of a bundle found (structural, seeded mutations; no coverage guides them)"
     )
     met = not bad and cpu_s < LIMIT_CPU_S and mb < LIMIT_MB
-    return Row("fuzz", "; ".join((figure, *bad[:5])), _GOAL, met)
+    peers = "" if short else beside({"pyxdf": lambda: damaged.words(500, seed=1)})
+    return Row("fuzz", "; ".join((figure, *bad[:5])), _GOAL, met, peers)
 
 
 if __name__ == "__main__":

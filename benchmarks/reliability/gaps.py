@@ -9,12 +9,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bci_stream.messages import EEG, Event
 from bci_stream.sources.clock_guard import ClockGuard
-from benchmarks.reliability.peers import liblsl_dejitter
+from benchmarks.reliability.peers import beside
+from benchmarks.reliability.peers.in_pyxdf import loaded
+from benchmarks.reliability.peers.liblsl import liblsl_dejitter
 from benchmarks.reliability.row import Row, command
-from benchmarks.reliability.virtual import Clock, Delivery, in_order, run_events
+from benchmarks.reliability.virtual import Clock, Delivery, Numbers, in_order, run_events
 
 SFREQ = 256.0
 T0, EVENT_S, END_S = 1000.0, 121.3, 150.0
@@ -43,11 +46,9 @@ def judged(case: str, seed: int) -> tuple[float, int, int]:
     sent = delivery(case, seed)
     done = run_events({EEG: SFREQ}, at_the_edge([sent]))
     placed, health = done.placed[EEG], done.health[EEG]
-    true = T0 + placed.numbers / SFREQ
-    after = true >= T0 + EVENT_S + AFTER_S + (5.0 if case == "5 s gap" else 0.0)
-    error = np.abs(placed.times - true)
+    error = np.abs(placed.times - (T0 + placed.numbers / SFREQ))
     n_lost = len(sent.numbers) - len(placed.numbers)
-    return float(error[after].max()), health.n_gaps + health.n_clock_resets, n_lost
+    return float(error[_after(case, placed.numbers)].max()), health.n_gaps + health.n_clock_resets, n_lost
 
 
 def at_the_edge(deliveries: Iterable[Delivery]) -> Iterator[Event]:
@@ -69,18 +70,39 @@ def measure(short: bool = False) -> Row:
         met &= worst[case] < 5e-3 and events == {1} and n_lost == 0
         told = "/".join(map(str, sorted(events)))
         words.append(f"{case} {worst[case] * 1e3:.2f} ms, {told} event, {n_lost} lost")
-    return Row("5 s gap, ±10 s jump, reset", "; ".join(words), _GOAL, met, "" if short else _peers())
+    peers = "" if short else beside({"pylsl": _liblsl, "pyxdf": _pyxdf})
+    return Row("5 s gap, ±10 s jump, reset", "; ".join(words), _GOAL, met, peers)
 
 
-def _peers() -> str:
+def _liblsl() -> str:
     words = []
-    for case in ("5 s gap", "-10 s jump"):
+    for case in CASES:
         sent = delivery(case, 0)
         times = liblsl_dejitter(sent.stamps, SFREQ)
         right = T0 + sent.numbers / SFREQ - 55.0 + CASES[case] * (sent.numbers / SFREQ >= EVENT_S)
-        after = sent.numbers / SFREQ >= EVENT_S + AFTER_S + (5.0 if case == "5 s gap" else 0.0)
-        words.append(f"{case} {np.abs(times - right)[after].max() * 1e3:.0f} ms")
+        words.append(f"{case} {np.abs(times - right)[_after(case, sent.numbers)].max() * 1e3:,.0f} ms")
     return "liblsl dejitter " + ", ".join(words)
+
+
+def _pyxdf() -> str:
+    words = []
+    for case in CASES:
+        after_ms, before_ms, told = 0.0, 0.0, set()
+        for seed in range(20):
+            sent = delivery(case, seed)
+            read = loaded({EEG: SFREQ}, in_order([sent]))[EEG]
+            error = np.abs(read.times - (T0 + sent.numbers / SFREQ)) * 1e3
+            after_ms = max(after_ms, float(error[_after(case, sent.numbers)].max()))
+            before_ms = max(before_ms, float(error[sent.numbers / SFREQ < EVENT_S].max()))
+            told.add(read.n_breaks)
+        before = f" (before it {before_ms:,.0f} ms)" if before_ms > 5.0 else ""
+        words.append(f"{case} {after_ms:.2f} ms{before}, {'/'.join(map(str, sorted(told)))} event")
+    return "pyxdf " + "; ".join(words)
+
+
+def _after(case: str, numbers: Numbers) -> NDArray[np.bool_]:
+    """(n,) which samples were taken half a second after the event or later."""
+    return numbers / SFREQ >= EVENT_S + AFTER_S + (5.0 if case == "5 s gap" else 0.0)
 
 
 if __name__ == "__main__":

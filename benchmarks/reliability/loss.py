@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from itertools import product
+
 import numpy as np
 
 from bci_stream.messages import EEG, FloatArray
 from bci_stream.sources.packet_counter import PacketCounter
-from benchmarks.reliability.peers import liblsl_dejitter
+from benchmarks.reliability.peers import beside
+from benchmarks.reliability.peers.in_pyxdf import loaded
+from benchmarks.reliability.peers.liblsl import liblsl_dejitter
 from benchmarks.reliability.row import Row, command
-from benchmarks.reliability.virtual import Clock, Delivery, run
+from benchmarks.reliability.virtual import Clock, Delivery, in_order, run
 
 SFREQ, PACKET = 256.0, 12
 T0 = 1000.0
@@ -60,14 +64,29 @@ def measure(short: bool = False) -> Row:
             f"{loss:.0%}: counter {'exact' if exact else 'WRONG'}, without off by {worst_off:.2f} packets of "
             f"{n_lost // PACKET}, p99 {worst_ms:.2f} ms"
         )
-    return Row("1 % and 5 % packet loss", "; ".join(words), _GOAL, met, "" if short else _peers())
+    peers = "" if short else beside({"pylsl": _liblsl, "pyxdf": _pyxdf})
+    return Row("1 % and 5 % packet loss", "; ".join(words), _GOAL, met, peers)
 
 
-def _peers() -> str:
+def _liblsl() -> str:
     sent = delivery(0.01, 12_800, 0)
     times = liblsl_dejitter(sent.stamps, SFREQ)
     error = np.abs(times - (T0 + sent.numbers / SFREQ - 9.0))[sent.numbers > 5 * SFREQ]
     return f"liblsl dejitter at 1 %: p99 {np.quantile(error, 0.99) * 1e3:.0f} ms, loss not counted"
+
+
+def _pyxdf() -> str:
+    """With its dejitter, which is on by default, and without, where the jitter alone remains."""
+    words = []
+    for loss in (0.01, 0.05):
+        worst_ms = {True: 0.0, False: 0.0}
+        for seed, dejitter in product(range(10), worst_ms):
+            sent = delivery(loss, 12_800, seed)
+            read = loaded({EEG: SFREQ}, in_order([sent], 0.05), dejitter_timestamps=dejitter)[EEG]
+            error = np.abs(read.times - (T0 + sent.numbers / SFREQ))[sent.numbers > 5 * SFREQ]
+            worst_ms[dejitter] = max(worst_ms[dejitter], float(np.quantile(error, 0.99)) * 1e3)
+        words.append(f"{loss:.0%}: p99 {worst_ms[True]:.0f} ms ({worst_ms[False]:.1f} ms, its dejitter off)")
+    return f"pyxdf {', '.join(words)}, loss not counted"
 
 
 if __name__ == "__main__":

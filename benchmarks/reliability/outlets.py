@@ -6,10 +6,6 @@ back is the same, or has another rate, channel count, format, labels, host, or a
 
 from __future__ import annotations
 
-import json
-import shutil
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -24,62 +20,16 @@ from bci_stream.messages import EEG, Flag
 from bci_stream.sources.lsl import LslRequest, LslSource
 from bci_stream.sources.lsl_config import configure_lsl, private_session
 from bci_stream.timeline.windows import WindowSettings
+from benchmarks.reliability.outlet_process import CHANGES, FALSE_MARK, Outlet, can_rename, header_of
+from benchmarks.reliability.peers import restarts, said
 from benchmarks.reliability.row import Row, command
 
 WINDOW_S, HOP_S = 1.0, 0.1
 STALE_S, LIVE_S = 0.5, 1.5
-TRUE_MARK, FALSE_MARK = 0.0, 5000.0  # what channel 0 carries: whose samples they are
-CHANGES: dict[str, dict[str, Any]] = {
-    "same": {},
-    "rate": {"sfreq": 500.0},
-    "channels": {"labels": ["Fz", "Cz", "Pz", "Oz", "T7"]},
-    "format": {"dtype": "double64"},
-    "labels": {"labels": ["Fz", "Cz", "Pz", "O1"]},
-    "description": {"manufacturer": "Somebody else"},
-    "host": {},
-    "twin": {},
-}
 _GOAL = "STALE <= 0.5 s, live <= 1.5 s + window, every mismatch refused, 0 windows across a gap"
 _PATIENCE_S = 60.0
 _SETTLE_S = 1.0  # until both of two are announced
 _LOOK_S = 2.0  # how long somebody else may try
-
-
-class Outlet:
-    """A prepared outlet; ``host``: in a UTS namespace with that name."""
-
-    def __init__(self, session_id: str, host: str | None = None) -> None:
-        child = [sys.executable, "-m", "benchmarks.reliability.outlet_child", session_id]
-        if host is not None:
-            child = ["unshare", "-u", "sh", "-c", f'hostname {host} && exec "$@"', "sh", *child]
-        self._process = subprocess.Popen(child, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        assert self._process.stdout is not None
-        self._ready = False
-
-    def send(self, header: dict[str, Any]) -> float:
-        """Begin to send; the local time at which it did."""
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        if not self._ready:
-            self._ready = self._process.stdout.readline() == "ready\n"
-        self._process.stdin.write(json.dumps(header) + "\n")
-        self._process.stdin.flush()
-        return float(self._process.stdout.readline())
-
-    def wait_ready(self) -> None:
-        """Until all is loaded."""
-        assert self._process.stdout is not None
-        self._ready = self._ready or self._process.stdout.readline() == "ready\n"
-
-    def kill(self) -> None:
-        """SIGKILL."""
-        if self._process.poll() is not None:
-            return
-        self._process.kill()
-        self._process.wait()
-        for pipe in (self._process.stdin, self._process.stdout):
-            assert pipe is not None
-            pipe.close()
 
 
 @dataclass
@@ -111,27 +61,10 @@ class Case:
     wrongs: list[str] = field(default_factory=list)
 
 
-def can_rename() -> bool:
-    """Whether a process may be given another host name here."""
-    if shutil.which("unshare") is None:
-        return False
-    asked = ["unshare", "-u", "sh", "-c", "hostname somewhere-else && hostname"]
-    done = subprocess.run(asked, capture_output=True, text=True, check=False)
-    return done.stdout.strip() == "somewhere-else"
-
-
 def run_case(session_id: str, kind: str, number: int) -> Case:
     """One kill and what came after."""
     case, seen = Case(kind), Seen()
-    header = {
-        "name": f"Cap-{kind}-{number}",
-        "source_id": f"cap-{kind}-{number}",
-        "sfreq": 250.0,
-        "dtype": "float32",
-        "labels": ["Fz", "Cz", "Pz", "Oz"],
-        "manufacturer": "Acme",
-        "mark": TRUE_MARK,
-    }
+    header = header_of(f"Cap-{kind}-{number}")
     outlets = [Outlet(session_id) for _ in range(2)]
     host = "somewhere-else" if kind == "host" else None
     others = [] if kind == "same" else [Outlet(session_id, host)]
@@ -240,7 +173,8 @@ def measure(short: bool = False) -> Row:
     if "host" not in kinds:
         figure += "; no other host could be had here (unshare -u)"
     met = not wrongs and stale_s <= STALE_S and live_s <= LIVE_S + WINDOW_S
-    return Row("outlet kill and restart", "; ".join((figure, *wrongs)), _GOAL, met)
+    peers = "" if short else said(lambda: restarts.words(session_id))
+    return Row("outlet kill and restart", "; ".join((figure, *wrongs)), _GOAL, met, peers)
 
 
 if __name__ == "__main__":

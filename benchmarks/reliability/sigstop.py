@@ -23,6 +23,7 @@ from bci_stream.sources.simulator import SimulatorSettings
 from bci_stream.sources.simulator_process import SimulatorProcess
 from benchmarks.reliability.consumers import Consumers
 from benchmarks.reliability.isolation import session
+from benchmarks.reliability.peers import freezing, said
 from benchmarks.reliability.row import Row, command
 
 LIVE_S = 0.5
@@ -105,7 +106,24 @@ def measure(short: bool = False) -> Row:
         f"{tally.n_stale} of {n:,} labels at {', '.join(Consumers.NAMES)} stood on data older than 0.5 s "
         f"(oldest {tally.worst_s:.2f} s); frozen for {', '.join(f'{s:g}' for s in freezes)} s"
     )
-    return Row("SIGSTOP 1-40 s", figure, _GOAL, tally.n_stale == 0)
+    peers = "" if short else _peers(session_id)
+    return Row("SIGSTOP 1-40 s", figure, _GOAL, tally.n_stale == 0, peers)
+
+
+def _peers(session_id: str) -> str:
+    """The same person and freezes once more, with the readers of peers on the headset."""
+    prefix = f"StopPeers{os.getpid()}"
+
+    def freezes() -> list[tuple[float, float]]:
+        tally = Tally(LIVE_S)
+        for freeze_s in FREEZES_S:
+            threading.Event().wait(2.0)
+            freeze(both, tally, freeze_s)
+        threading.Event().wait(2.0)
+        return tally.frozen
+
+    with person(session_id, prefix) as both:
+        return said(lambda: freezing.words(session_id, f"{prefix}EEG", freezes, LIVE_S))
 
 
 if __name__ == "__main__":

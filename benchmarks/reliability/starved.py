@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import tempfile
 import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +26,7 @@ from bci_stream.sources.lsl import LslRequest, LslSource
 from bci_stream.sources.xdf_recording import XdfRecording
 from bci_stream.timeline.windows import WindowSettings
 from benchmarks.reliability.isolation import session
+from benchmarks.reliability.peers import said, starving
 from benchmarks.reliability.row import Row, command
 from benchmarks.reliability.sigstop import wait_until
 
@@ -49,13 +51,21 @@ class Numbers:
         return sum(map(len, self.seen))
 
 
-def push(outlet: pylsl.StreamOutlet, t0: float, first: int, stop: int) -> None:
-    """Samples with these numbers, which count in channel 0."""
+def outlet_of(name: str) -> pylsl.StreamOutlet:
+    """A wide one."""
+    header = pylsl.StreamInfo(name, "EEG", N_CHANNELS, SFREQ, pylsl.cf_float32, name)
+    return pylsl.StreamOutlet(header, max_buffered=360)
+
+
+def push(outlet: pylsl.StreamOutlet, t0: float, first: int, stop: int, pause_s: float = 0.0) -> None:
+    """Samples with these numbers, which count in channel 0; a pause after each half second of them."""
     block = np.zeros((_PUSHED, N_CHANNELS), np.float32)
     for at in range(first, stop, _PUSHED):
         numbers = np.arange(at, min(at + _PUSHED, stop))
         block[: len(numbers), 0] = numbers
         outlet.push_chunk(block[: len(numbers)], (t0 + numbers / SFREQ).tolist())
+        if pause_s:
+            time.sleep(pause_s)
 
 
 def measure(short: bool = False) -> Row:
@@ -63,8 +73,7 @@ def measure(short: bool = False) -> Row:
     session()
     n_before, n_starved, n_after = int(5 * SFREQ), int(60 * SFREQ), int(10 * SFREQ)
     name = f"starved-{os.getpid()}"
-    header = pylsl.StreamInfo(name, "EEG", N_CHANNELS, SFREQ, pylsl.cf_float32, name)
-    outlet = pylsl.StreamOutlet(header, max_buffered=360)
+    outlet = outlet_of(name)
     names = tuple(f"ch{n}" for n in range(N_CHANNELS))
     source = LslSource([LslRequest(EEG, name, channels=names)], resolve_s=60.0)
     binding = source.open()[EEG]
@@ -100,7 +109,10 @@ def measure(short: bool = False) -> Row:
     figure = (
         f"{n_lost:,} lost of {n_sent:,}, counted {counted:,}, {'in' if noted else 'NOT in'} the recording"
     )
-    return Row("reader starved 60 s", figure, _GOAL, n_lost > 0 and counted == n_lost and noted)
+    met = n_lost > 0 and counted == n_lost and noted
+    counts = [n_before, n_starved, n_after]
+    peers = "" if short else said(lambda: starving.words(session(), outlet_of, push, counts))
+    return Row("reader starved 60 s", figure, _GOAL, met, peers)
 
 
 def _notes(path: Path) -> list[str]:

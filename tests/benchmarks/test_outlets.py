@@ -4,7 +4,8 @@ import pytest
 
 from bci_stream.messages import EEG, Chunk
 from bci_stream.sources.lsl import LslRequest, LslSource
-from benchmarks.reliability.outlets import CHANGES, FALSE_MARK, Outlet, can_rename, run_case
+from benchmarks.reliability.outlet_process import CHANGES, FALSE_MARK, Outlet, can_rename
+from benchmarks.reliability.outlets import run_case
 from tests.apps.live_session import wait_until
 
 ELSEWHERE = pytest.mark.skipif(not can_rename(), reason="no UTS namespace can be made here (unshare -u)")

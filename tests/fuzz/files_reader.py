@@ -30,7 +30,8 @@ from bci_stream.sources.metadata import MAX_CHANNELS, MAX_SFREQ_HZ, parse_stream
 from bci_stream.training.recipe import read_recipe
 from calibration.profile import ProfileStore, check_name
 from calibration.protocol import load_protocol
-from tests.fuzz.reader import _forget_peak, _peak_mb, _say
+from tests.fuzz.peak import forget_peak, peak_mb
+from tests.fuzz.reader import _say
 
 READERS: dict[str, Callable[[Path], Any]] = {}
 
@@ -126,11 +127,11 @@ def main() -> None:
     _say({"ready": True})
     for line in sys.stdin:
         kind, _, path = line.rstrip("\n").partition(" ")
-        _forget_peak()
-        before_mb = _peak_mb()
+        forget_peak()
+        before_mb = peak_mb()
         answer = read(kind, Path(path))
         _say(
-            answer | {"mb": _peak_mb() - before_mb}
+            answer | {"mb": peak_mb() - before_mb}
         )  # TorchScript keeps what it ever compiled: not this file's
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
-import gc
 import hashlib
 import json
 import sys
@@ -20,16 +18,17 @@ from bci_stream.messages import Chunk, ClockOffset
 from bci_stream.sources import kernels
 from bci_stream.sources.overview import survey
 from bci_stream.sources.xdf import XdfRecording, XdfSource
+from tests.fuzz.peak import forget_peak, peak_mb
 
 
 def main() -> None:
     """Answer one line for each path on standard input."""
     _warm_up()
-    _say({"mb": _peak_mb()})
+    _say({"mb": peak_mb()})
     for line in sys.stdin:
-        _forget_peak()
+        forget_peak()
         answer = read(Path(line.rstrip("\n")))
-        _say(answer | {"mb": _peak_mb()})
+        _say(answer | {"mb": peak_mb()})
 
 
 def read(path: Path) -> dict[str, Any]:
@@ -98,19 +97,6 @@ def _say(answer: dict[str, Any]) -> None:
 def _warm_up() -> None:
     content = np.frombuffer(bytes(4), np.uint8)  # read only, as files are
     kernels.walk_samples(content, 1, 1, 1.0, 0.0, np.empty(1), np.empty((1, 1), np.uint8))
-
-
-def _peak_mb() -> float:
-    status = Path("/proc/self/status").read_text()
-    return int(status.partition("VmHWM:")[2].split()[0]) / 1024
-
-
-def _forget_peak() -> None:
-    """What earlier files freed goes back to the system first, so that each is measured for itself."""
-    gc.collect()
-    if sys.platform == "linux":
-        ctypes.CDLL(None).malloc_trim(0)
-    Path("/proc/self/clear_refs").write_text("5")
 
 
 if __name__ == "__main__":

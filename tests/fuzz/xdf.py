@@ -27,23 +27,31 @@ from bci_stream.sources.simulator import SimulatorSettings
 from bci_stream.sources.simulator_events import simulated_events
 from bci_stream.sources.simulator_faults import Faults
 from tests.fuzz.bombs import BOMBS
-from tests.fuzz.mutations import Piece, chunks_of, file_of, mutate
+from tests.fuzz.mutations import Damaged, Piece, chunks_of, file_of, mutate
 from tests.recordings import XDF_DEV
 
 ROOT = Path(__file__).resolve().parents[2]
 LIMIT_CPU_S, LIMIT_MB, HANG_S = 2.0, 200.0, 60.0
 _PER_CHILD = 500
 _NAMES = ("Fz", "Cz", "Pz")
+Base = tuple[str, list[Piece]]  #: a sound file's name and chunks
 
 
 class Reader:
     """A child that reads files; a new one when it dies, hangs or has read enough.
 
-    ``module``: what it runs, with ``arguments``. ``n_files``: how many one reads.
+    ``module``: what it runs, with ``arguments``. ``n_files``: how many one reads. ``hang_s``: for how long
+    it is waited for.
     """
 
-    def __init__(self, module: str = "tests.fuzz.reader", *arguments: str, n_files: int = _PER_CHILD) -> None:
-        self._n_files = n_files
+    def __init__(
+        self,
+        module: str = "tests.fuzz.reader",
+        *arguments: str,
+        n_files: int = _PER_CHILD,
+        hang_s: float = HANG_S,
+    ) -> None:
+        self._n_files, self._hang_s = n_files, hang_s
         self._command = [sys.executable, "-W", "error", "-m", module, *arguments]
         self._process: subprocess.Popen[str] | None = None
         self._n_left = 0
@@ -64,12 +72,12 @@ class Reader:
         assert process.stdin is not None
         process.stdin.write(f"{path}\n")
         process.stdin.flush()
-        answer = self._answer(HANG_S)
+        answer = self._answer(self._hang_s)
         if answer is None:
             process.kill()
             code = process.wait()
             self._process = None
-            return {"outcome": "died", "lines": [f"exit code {code}"], "cpu_s": HANG_S, "mb": 0}
+            return {"outcome": "died", "lines": [f"exit code {code}"], "cpu_s": self._hang_s, "mb": 0}
         return answer
 
     def close(self) -> None:
@@ -154,40 +162,47 @@ def run(
         folder = Path(name)
         path = folder / "damaged.xdf"
         try:
-            bases = list(_bases(folder, reals))
+            sound = list(bases(folder, reals))
             reader.warm_up(folder / "session.xdf")
-            for what, make in BOMBS.items():
-                content = make()
-                if len(content) > largest:
-                    continue
+            for what, content in bombs(largest):
                 path.write_bytes(content)
                 report.take(what, path.stat().st_size, reader.read(path))
-            _mutated(report, reader, path, bases, n, seed)
+            _mutated(report, reader, path, sound, n, seed)
         finally:
             reader.close()
     return report
 
 
-def _mutated(
-    report: Report, reader: Reader, path: Path, bases: list[tuple[str, list[Piece]]], n: int, seed: int
-) -> None:
-    sound = []
-    for _, pieces in bases:
+def _mutated(report: Report, reader: Reader, path: Path, sound: list[Base], n: int, seed: int) -> None:
+    streams = {}
+    for name, pieces in sound:
         path.write_bytes(file_of(pieces))
-        sound.append(reader.read(path)["streams"])
-    for k in range(seed * 1_000_000, seed * 1_000_000 + n):
-        which = k % 17 * 31 + k // 17
-        name, pieces = bases[which % len(bases)]
-        damaged = mutate(k, pieces)
+        streams[name] = reader.read(path)["streams"]
+    for name, k, damaged in damaged_files(sound, n, seed):
         path.write_bytes(damaged.data or b"")
         answer = reader.read(path)
         what = f"{name} seed {k} {damaged.how}"
         report.take(what, len(damaged.data), answer)
         if damaged.touched is not None and answer["outcome"] == "read":
-            report.compare(what, answer["streams"], sound[which % len(bases)], damaged.touched)
+            report.compare(what, answer["streams"], streams[name], damaged.touched)
 
 
-def _bases(folder: Path, reals: bool) -> Iterator[tuple[str, list[Piece]]]:
+def bombs(largest: float = math.inf) -> Iterator[tuple[str, bytes]]:
+    """(What it is, the file) of those of at most ``largest`` bytes."""
+    for what, make in BOMBS.items():
+        content = make()
+        if len(content) <= largest:
+            yield what, content
+
+
+def damaged_files(sound: list[Base], n: int, seed: int) -> Iterator[tuple[str, int, Damaged]]:
+    """(Name of the sound file, seed, what was made of it)."""
+    for k in range(seed * 1_000_000, seed * 1_000_000 + n):
+        name, pieces = sound[(k % 17 * 31 + k // 17) % len(sound)]
+        yield name, k, mutate(k, pieces)
+
+
+def bases(folder: Path, reals: bool) -> Iterator[Base]:
     """Sound files: our recorder's, and real ones where they are at hand."""
     for name, duration_s in (("short", 2.0), ("session", 12.0)):
         path = folder / f"{name}.xdf"
