@@ -51,6 +51,8 @@ class ClockGuard:
 
     def _measured(self, offset: ClockOffset) -> list[Event]:
         self._offset_s = offset.offset_s
+        if any(self._n_before_the_jump(held.timestamps, held.arrival_s) == 0 for held in self._held):
+            return [offset]  # measured before the step, or when the clock was back: no explanation
         return [offset, *self._released()]
 
     def _chunk(self, chunk: Chunk) -> list[Event]:

@@ -14,6 +14,8 @@ Rules, all in terms of stamps, so that neither chunking nor arrival order can ma
 * A step in the stamps of more than ``BACKWARD_S`` back or ``STEP_S`` ahead is held until ``CONFIRM_N``
   samples agree that it was a gap of at most ``FORWARD_S``, a pair confirms the new place, the stamps
   return (the held ones were bad), or ``HOLD_S`` have passed.
+* What came before a pair cannot have been taken after it: held samples that are stamped so, by a clock that
+  was reset since, have no time.
 * A pair may overtake samples that were stamped before the reset: as long as the stamps go on as before,
   and until the next pair at most, the line from before the reset counts for them.
 """
@@ -111,6 +113,7 @@ class ClockTrack:
             self._before = list(self._lines) if overtakes else []
             self._pairs.clear()
             self._lines.clear()
+            self._strike_out_after(remote_s + SETTLE_S)
         first = not self._pairs
         self._pairs.append((remote_s, offset_s))
         from_s = -np.inf if first else remote_s + SETTLE_S
@@ -183,7 +186,13 @@ class ClockTrack:
         return held
 
     def _newest_held(self) -> float:
-        return next(float(run[-1]) for run, _ in reversed(self._held) if np.isfinite(run[-1]))
+        return next((float(run[-1]) for run, _ in reversed(self._held) if np.isfinite(run[-1])), np.nan)
+
+    def _strike_out_after(self, stamp: float) -> None:
+        for run, rows in self._unheld():
+            n = int(np.searchsorted(run, stamp)) if np.isfinite(run[0]) else len(run)
+            self._held += [(run[:n], rows[:n])] if n else []
+            self._held += self._leave_out([(run[n:], rows[n:])])
 
     def _leave_out(self, pieces: list[Piece]) -> list[Piece]:
         """These stamps are no times."""
@@ -232,7 +241,8 @@ class ClockTrack:
         if not self._held:
             return False
         newest = self._newest_held()
-        return self._last is None or abs(remote_s - newest) < abs(remote_s - self._last)
+        without_time = np.isnan(newest)  # nothing can confirm more
+        return bool(without_time or self._last is None or abs(remote_s - newest) < abs(remote_s - self._last))
 
     def _overtakes(self, remote_s: float, offset_s: float) -> bool:
         """If the clock was reset: are the samples so far still from before that, and told apart by it?"""

@@ -12,18 +12,19 @@ from bci_stream.timeline.stamps import HOLD_S, YOUNG_HOLD_S
 # --- float state --------------------------------------------------------------------------------
 ANCHOR_S, PERIOD_S, P_PHASE, P_CROSS, P_RATE, VAR_SAMPLE, VAR_BLOCK = 0, 1, 2, 3, 4, 5, 6
 LAST_OUT_S, BLOCK_SUM, BLOCK_INDEX_SUM, FAST_MEAN, SUSPECT_SUM, SUSPECT_LEAST = 7, 8, 9, 10, 11, 12
-EXPECTED_S, LOST, LOST_HERE, LEAST_NOW, LEAST_BEFORE, LEAST_USUAL = 13, 14, 15, 16, 17, 18
-N_FLOATS = 19
+EXPECTED_S, LOST, LOST_HERE, LEAST_NOW, LEAST_BEFORE, LEAST_USUAL, EARLIER_SHIFT = 13, 14, 15, 16, 17, 18, 19
+N_FLOATS = 20
 # --- integer state ------------------------------------------------------------------------------
 INDEX, ANCHOR_INDEX, BLOCK_N, BLOCK_TARGET, N_BLOCKS, N_SUSPECT, STARTED, BREAK_DUE = 0, 1, 2, 3, 4, 5, 6, 7
-N_SEGMENTS, N_OVERLAP, HELD, N_FLAT, LEAST_N, IS_RIPE = 8, 9, 10, 11, 12, 13
-N_INTS = 14
+N_SEGMENTS, N_OVERLAP, HELD, N_FLAT, LEAST_N, IS_RIPE, N_EARLIER, N_EASED = 8, 9, 10, 11, 12, 13, 14, 15
+N_INTS = 16
 
 _NOISE_VAR = (4e-3) ** 2
 _PHASE_VAR = (20e-3) ** 2
 _MEMORY_S = 60.0
 _SURE_S = (0.1, 0.5)  # how long late samples must stay late to be behind a loss, calm and stormy
 _SURE_SDS = 25.0  # between the two: so many times the jitter
+_EASED_N = 3  # so many that are less late than those before may be mere wrong stamps
 _LEAST_S = 0.5  # the least late sample of so long stands for those that were not held up
 _OUTLIER = 2.5**2  # so many times its variance is the most that a residual counts for
 _LATE_S = 0.02  # what is less late than this is never suspected
@@ -149,29 +150,41 @@ def _suspect(f: Any, k: Any, r: Any, threshold: Any) -> Any:
     """Take in a residual beyond the threshold; returns the shift of the line that it proves, or 0.
 
     Late samples are behind a loss when they stay late by as much. Samples that were held up come in
-    a rush, each less late than the one before, and are on time in the end.
+    a rush, each less late than the one before, and are on time in the end. Held samples before a step to
+    even later ones are remembered apart: behind a second loss, they are not as late as what follows.
     """
     period = f[PERIOD_S]
     if f[SUSPECT_SUM] * r < 0:
         k[N_SUSPECT] = 0
     if k[N_SUSPECT] == 0:
-        k[N_FLAT] = 0
+        k[N_FLAT] = k[N_EARLIER] = k[N_EASED] = 0
         f[SUSPECT_SUM] = 0.0
         f[SUSPECT_LEAST] = r
     k[N_SUSPECT] += 1
-    jitter = np.sqrt(f[VAR_SAMPLE])
-    if r > 0 and r < f[SUSPECT_LEAST] - max(5e-3, jitter):
-        f[SUSPECT_LEAST] = r
+    if k[N_EARLIER] == 0 and k[N_FLAT] > 0 and r > f[SUSPECT_SUM] / k[N_FLAT] + threshold:
+        k[N_EARLIER] = k[HELD]
+        f[EARLIER_SHIFT] = f[SUSPECT_SUM] / k[N_FLAT]
         f[SUSPECT_SUM] = 0.0
+        f[SUSPECT_LEAST] = r
         k[N_FLAT] = 0
-    k[N_FLAT] += 1
-    f[SUSPECT_SUM] += r
+    jitter = np.sqrt(f[VAR_SAMPLE])
     if abs(r) > (max(1.0, 2.0 * threshold) if r > 0 else max(0.25, 2.0 * threshold)):
         return r
     sure_s = min(max(_SURE_SDS * jitter, _SURE_S[0]), _SURE_S[1]) if r > 0 else 0.15
     if r > 0 and k[N_BLOCKS] < 50:  # the jitter is not known yet
         sure_s = _SURE_S[1]
-    if k[N_FLAT] >= max(4, round(sure_s / period)):
+    n_sure = max(4, round(sure_s / period))
+    if r > 0 and r < f[SUSPECT_LEAST] - max(5e-3, jitter):
+        k[N_EASED] += 1
+        if k[N_EASED] <= min(_EASED_N, n_sure // 8):
+            return 0.0
+        f[SUSPECT_LEAST] = r
+        f[SUSPECT_SUM] = 0.0
+        k[N_FLAT] = 0
+    k[N_EASED] = 0
+    k[N_FLAT] += 1
+    f[SUSPECT_SUM] += r
+    if k[N_FLAT] >= n_sure:
         return f[SUSPECT_SUM] / k[N_FLAT]
     return 0.0
 
@@ -218,7 +231,7 @@ def release(f: Any, k: Any, times: Any, kinds: Any, at: Any, n_newer: Any) -> An
     for i in range(k[HELD]):
         _emit(f, k, _line_s(f, k, first + i), times, kinds, at)
         at += 1
-    k[HELD] = 0
+    k[HELD] = k[N_EARLIER] = 0
     return at
 
 
@@ -273,7 +286,7 @@ def dejitter(raw: Any, f: Any, k: Any, block_full: Any, times: Any, kinds: Any) 
             continue
         moved = _suspect(f, k, r, threshold)
         if moved == 0.0:
-            hold_s = HOLD_S if k[N_BLOCKS] >= 50 else YOUNG_HOLD_S
+            hold_s = HOLD_S if k[N_BLOCKS] >= 50 else YOUNG_HOLD_S + k[N_EARLIER] * f[PERIOD_S]
             if k[HELD] * f[PERIOD_S] < hold_s and (k[HELD] > 0 or k[N_SUSPECT] == 1):
                 k[HELD] += 1
                 k[INDEX] += 1
@@ -283,9 +296,17 @@ def dejitter(raw: Any, f: Any, k: Any, block_full: Any, times: Any, kinds: Any) 
             _emit(f, k, t, times, kinds, at)
             at += 1
             continue
-        n_held = k[HELD]
+        n_held, n_earlier, earlier = k[HELD], k[N_EARLIER], f[EARLIER_SHIFT]
+        expected_s = t - n_held * f[PERIOD_S]
         k[N_SUSPECT] = 0
-        _start_segment(f, k, t - n_held * f[PERIOD_S], moved)
+        if n_earlier > 0 and earlier > 0.0 and moved - earlier > threshold:
+            _start_segment(f, k, expected_s, earlier)
+            k[INDEX] = k[HELD] = n_earlier
+            at = release(f, k, times, kinds, at, 0)
+            expected_s = _line_s(f, k, n_earlier)
+            moved -= earlier
+            n_held -= n_earlier
+        _start_segment(f, k, expected_s, moved)
         k[INDEX] = n_held + 1
         k[HELD] = n_held
         at = release(f, k, times, kinds, at, 1)

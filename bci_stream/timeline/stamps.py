@@ -9,7 +9,8 @@ Samples that are late by more than six times the jitter (at least 20 ms) are beh
 up by the radio. After a loss the samples stay late by as much; after a stall they come in a rush, each
 less late than the one before. So they are held back until that is known: a tenth of a second where the
 jitter is small, at most :data:`HOLD_S`, and the decision may take half a second where it is large; at most
-:data:`YOUNG_HOLD_S` at the beginning of a stream, when the jitter is not known. A step
+:data:`YOUNG_HOLD_S` at the beginning of a stream, when the jitter is not known, and as much again when even
+later ones follow, as after a second loss: then each part gets its own place. A step
 of more than a second is believed at once. A smaller shift of the whole line is found within about a
 second, from the mean and from the samples that were not held up. What was lost is counted by the lines
 before and after, once they are sure, so that the count does not wander.
@@ -24,7 +25,9 @@ from bci_stream.messages import FloatArray, TimeArray
 
 BLOCK_S = 0.1
 HOLD_S = 0.2  #: suspects are placed when it is known what they are, or after so long as if on time
-YOUNG_HOLD_S = 0.55  #: the same while the jitter is not known: longer than it then takes to know
+YOUNG_HOLD_S = (
+    0.55  #: the same while the jitter is not known (longer than it then takes), for each of two losses
+)
 _RATE_PRIOR = 0.05  # a device's true rate is within 5 % of its nominal one, or it is measured first
 
 
@@ -65,7 +68,7 @@ class Dejitter:
 
     @property
     def n_held(self) -> int:
-        """Samples that are held back, at most :data:`HOLD_S` of them and one, or :data:`YOUNG_HOLD_S`."""
+        """Samples held back, at most :data:`HOLD_S` of them and one, or twice :data:`YOUNG_HOLD_S`."""
         return int(self._k[self._kn.HELD])
 
     @property

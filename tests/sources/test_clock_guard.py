@@ -56,6 +56,14 @@ def test_a_clock_that_jumps_and_jumps_back_unmeasured_costs_no_place(guard):
     assert not guard.waits
 
 
+def test_an_offset_that_explains_nothing_lets_nothing_go(guard):
+    assert guard.step([chunk([962.0, 962.01, 962.02, 962.03], 1000.1)]) == []
+    unchanged = ClockOffset(EEG, 950.2, 50.0)
+    assert guard.step([unchanged]) == [unchanged]
+    assert guard.waits
+    assert stamps_of(guard.step([ClockOffset(EEG, 962.3, 38.0)])) == [962.0, 962.01, 962.02, 962.03]
+
+
 def test_a_player_that_stamps_two_seconds_ahead_is_not_held(guard):
     for k in range(5):
         stamps = 950.0 + 2 * k + np.arange(200) / RATE

@@ -89,6 +89,18 @@ def test_an_offset_that_overtakes_samples_from_before_the_reset_misplaces_none(j
     assert track.n_resets == 1
 
 
+@pytest.mark.parametrize("keep_bad", [False, True])
+def test_samples_of_a_clock_that_was_reset_twice_unmeasured_are_not_put_in_the_future(keep_bad):
+    track = ClockTrack(keep_bad=keep_bad)
+    track.add_pair(100.0, 50.0)
+    admitted(track, 100.0 + np.arange(10) / 10)
+    assert not len(admitted(track, 98.0 + np.arange(5) / 10))  # put back by 3 s, and not measured before …
+    came = released(track.add_pair(95.6, 56.0))  # … it is put back again
+    assert np.isnan(came).all()
+    assert (len(came), track.n_bad_stamps, track.n_resets) == (5 * keep_bad, 5, 1)
+    np.testing.assert_allclose(admitted(track, [95.7, 95.8, 95.9]), [151.7, 151.8, 151.9])
+
+
 def test_samples_with_impossible_stamps_keep_their_place():
     track = ClockTrack(keep_bad=True)
     track.add_pair(0.0, 5.0)

@@ -100,6 +100,30 @@ def test_many_lost_packets_are_counted_to_the_sample_and_none_is_misplaced():
     assert np.quantile(np.abs(times - true)[true > 1005], 0.99) < 10e-3
 
 
+@pytest.mark.parametrize("second_s", [0.35, 0.5, 0.9])
+def test_two_losses_within_the_first_seconds_leave_what_is_between_them_in_its_place(second_s):
+    """Beginning as ever, a tenth of a second after half a second that is lost, then a second loss."""
+    n_second = round((1.6 + second_s) * 250)
+    kept = np.r_[0:250, 375:400, n_second : n_second + 300]
+    truth = 1000.0 + kept / 250
+    stage = Dejitter(250.0)
+    times, kinds = stage.step(truth)
+    assert len(times) == len(truth)
+    np.testing.assert_allclose(times, truth, atol=1e-3)
+    assert np.flatnonzero(kinds).tolist() == [0, 250, 275]
+    assert stage.n_lost == 125 + n_second - 400
+
+
+def test_a_few_equal_stamps_do_not_hide_a_loss():
+    kept = np.r_[0:250, 325:625]
+    truth = 1000.0 + kept / 250
+    raw = truth.copy()
+    raw[302:305] = raw[301]
+    times, kinds = Dejitter(250.0).step(raw)
+    np.testing.assert_allclose(times, truth, atol=2e-3)
+    assert np.flatnonzero(kinds).tolist() == [0, 250]
+
+
 def test_samples_without_a_time_are_put_between_their_neighbours():
     true, raw = simulate(256, 20, 1e-3)
     blank = np.r_[1000:1001, 2000:2020, 3000:3120]
