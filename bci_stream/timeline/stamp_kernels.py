@@ -12,12 +12,23 @@ from bci_stream.timeline.stamps import HOLD_S, YOUNG_HOLD_S
 # --- float state --------------------------------------------------------------------------------
 ANCHOR_S, PERIOD_S, P_PHASE, P_CROSS, P_RATE, VAR_SAMPLE, VAR_BLOCK = 0, 1, 2, 3, 4, 5, 6
 LAST_OUT_S, BLOCK_SUM, BLOCK_INDEX_SUM, FAST_MEAN, SUSPECT_SUM, SUSPECT_LEAST = 7, 8, 9, 10, 11, 12
-EXPECTED_S, LOST, LOST_HERE, LEAST_NOW, LEAST_BEFORE, LEAST_USUAL, EARLIER_SHIFT = 13, 14, 15, 16, 17, 18, 19
-N_FLOATS = 20
+EXPECTED_S, LOST, LOST_HERE, LEAST_NOW, LEAST_BEFORE, LEAST_USUAL, STEP_SHIFT = 13, 14, 15, 16, 17, 18, 19
+MAX_STEPS = 8  # STEP_SHIFT and STEP_AT are lists of so many
+N_FLOATS = STEP_SHIFT + MAX_STEPS
 # --- integer state ------------------------------------------------------------------------------
 INDEX, ANCHOR_INDEX, BLOCK_N, BLOCK_TARGET, N_BLOCKS, N_SUSPECT, STARTED, BREAK_DUE = 0, 1, 2, 3, 4, 5, 6, 7
-N_SEGMENTS, N_OVERLAP, HELD, N_FLAT, LEAST_N, IS_RIPE, N_EARLIER, N_EASED = 8, 9, 10, 11, 12, 13, 14, 15
-N_INTS = 16
+N_SEGMENTS, N_OVERLAP, HELD, N_FLAT, LEAST_N, IS_RIPE, N_STEPS, N_EASED, STEP_AT = (
+    8,
+    9,
+    10,
+    11,
+    12,
+    13,
+    14,
+    15,
+    16,
+)
+N_INTS = STEP_AT + MAX_STEPS
 
 _NOISE_VAR = (4e-3) ** 2
 _PHASE_VAR = (20e-3) ** 2
@@ -146,27 +157,44 @@ def _shifted(f: Any, k: Any) -> Any:
 
 
 @njit(cache=True, nogil=True)
+def _note_step(f: Any, k: Any, r: Any) -> None:
+    """Held samples before a step to even later ones are remembered apart: the step may be a second loss."""
+    if k[N_STEPS] < MAX_STEPS:
+        f[STEP_SHIFT + k[N_STEPS]] = f[SUSPECT_SUM] / k[N_FLAT]
+        k[STEP_AT + k[N_STEPS]] = k[HELD]
+        k[N_STEPS] += 1
+    f[SUSPECT_SUM] = 0.0
+    f[SUSPECT_LEAST] = r
+    k[N_FLAT] = 0
+
+
+@njit(cache=True, nogil=True)
+def _forget_steps(f: Any, k: Any, r: Any) -> None:
+    """Samples have become less late: what was later than this before them was held up."""
+    while k[N_STEPS] > 0 and f[STEP_SHIFT + k[N_STEPS] - 1] >= r:
+        k[N_STEPS] -= 1
+    f[SUSPECT_SUM] = 0.0
+    f[SUSPECT_LEAST] = r
+    k[N_FLAT] = 0
+
+
+@njit(cache=True, nogil=True)
 def _suspect(f: Any, k: Any, r: Any, threshold: Any) -> Any:
     """Take in a residual beyond the threshold; returns the shift of the line that it proves, or 0.
 
     Late samples are behind a loss when they stay late by as much. Samples that were held up come in
-    a rush, each less late than the one before, and are on time in the end. Held samples before a step to
-    even later ones are remembered apart: behind a second loss, they are not as late as what follows.
+    a rush, each less late than the one before, and are on time in the end.
     """
     period = f[PERIOD_S]
     if f[SUSPECT_SUM] * r < 0:
         k[N_SUSPECT] = 0
     if k[N_SUSPECT] == 0:
-        k[N_FLAT] = k[N_EARLIER] = k[N_EASED] = 0
+        k[N_FLAT] = k[N_STEPS] = k[N_EASED] = 0
         f[SUSPECT_SUM] = 0.0
         f[SUSPECT_LEAST] = r
     k[N_SUSPECT] += 1
-    if k[N_EARLIER] == 0 and k[N_FLAT] > 0 and r > f[SUSPECT_SUM] / k[N_FLAT] + threshold:
-        k[N_EARLIER] = k[HELD]
-        f[EARLIER_SHIFT] = f[SUSPECT_SUM] / k[N_FLAT]
-        f[SUSPECT_SUM] = 0.0
-        f[SUSPECT_LEAST] = r
-        k[N_FLAT] = 0
+    if k[N_FLAT] > 0 and r > f[SUSPECT_SUM] / k[N_FLAT] + threshold:
+        _note_step(f, k, r)
     jitter = np.sqrt(f[VAR_SAMPLE])
     if abs(r) > (max(1.0, 2.0 * threshold) if r > 0 else max(0.25, 2.0 * threshold)):
         return r
@@ -178,9 +206,7 @@ def _suspect(f: Any, k: Any, r: Any, threshold: Any) -> Any:
         k[N_EASED] += 1
         if k[N_EASED] <= min(_EASED_N, n_sure // 8):
             return 0.0
-        f[SUSPECT_LEAST] = r
-        f[SUSPECT_SUM] = 0.0
-        k[N_FLAT] = 0
+        _forget_steps(f, k, r)
     k[N_EASED] = 0
     k[N_FLAT] += 1
     f[SUSPECT_SUM] += r
@@ -231,8 +257,50 @@ def release(f: Any, k: Any, times: Any, kinds: Any, at: Any, n_newer: Any) -> An
     for i in range(k[HELD]):
         _emit(f, k, _line_s(f, k, first + i), times, kinds, at)
         at += 1
-    k[HELD] = k[N_EARLIER] = 0
+    k[HELD] = k[N_STEPS] = 0
     return at
+
+
+@njit(cache=True, nogil=True)
+def _hold_s(k: Any) -> Any:
+    """How long suspects may be held."""
+    if k[N_BLOCKS] >= 50:
+        return HOLD_S
+    return YOUNG_HOLD_S if k[N_STEPS] == 0 else 2.0 * YOUNG_HOLD_S
+
+
+@njit(cache=True, nogil=True)
+def _at_the_limit(f: Any, k: Any) -> Any:
+    """Nothing more can be held: in a young stream step upon step without a way back is loss upon loss."""
+    if k[N_BLOCKS] >= 50 or k[N_STEPS] == 0 or k[N_FLAT] * f[PERIOD_S] < _SURE_S[0]:
+        return 0.0
+    return f[SUSPECT_SUM] / k[N_FLAT]
+
+
+@njit(cache=True, nogil=True)
+def _begin_anew(f: Any, k: Any, t: Any, moved: Any, threshold: Any, times: Any, kinds: Any, at: Any) -> Any:
+    """Begin a segment ``moved`` later with the held samples and the newest, which the line has at ``t``.
+
+    Held ones before a step begin one of their own. Returns the next place.
+    """
+    n_held, n_steps, placed, shift = k[HELD], k[N_STEPS], 0, 0.0
+    expected_s = t - n_held * f[PERIOD_S]
+    for i in range(n_steps):
+        own, stop = f[STEP_SHIFT + i], k[STEP_AT + i]
+        if stop <= placed or own <= shift or moved - own <= threshold:
+            continue
+        _start_segment(f, k, expected_s, own - shift)
+        k[INDEX] = k[HELD] = stop - placed
+        at = release(f, k, times, kinds, at, 0)
+        expected_s = _line_s(f, k, stop - placed)
+        placed, shift = stop, own
+    left = n_held - placed
+    _start_segment(f, k, expected_s, moved - shift)
+    k[INDEX] = left + 1
+    k[HELD] = left
+    at = release(f, k, times, kinds, at, 1)
+    _emit(f, k, _line_s(f, k, left), times, kinds, at)
+    return at + 1
 
 
 @njit(cache=True, nogil=True)
@@ -286,30 +354,17 @@ def dejitter(raw: Any, f: Any, k: Any, block_full: Any, times: Any, kinds: Any) 
             continue
         moved = _suspect(f, k, r, threshold)
         if moved == 0.0:
-            hold_s = HOLD_S if k[N_BLOCKS] >= 50 else YOUNG_HOLD_S + k[N_EARLIER] * f[PERIOD_S]
-            if k[HELD] * f[PERIOD_S] < hold_s and (k[HELD] > 0 or k[N_SUSPECT] == 1):
+            if k[HELD] * f[PERIOD_S] < _hold_s(k) and (k[HELD] > 0 or k[N_SUSPECT] == 1):
                 k[HELD] += 1
                 k[INDEX] += 1
                 continue
+            moved = _at_the_limit(f, k)
+        if moved == 0.0:
             at = release(f, k, times, kinds, at, 0)
             k[INDEX] += 1
             _emit(f, k, t, times, kinds, at)
             at += 1
             continue
-        n_held, n_earlier, earlier = k[HELD], k[N_EARLIER], f[EARLIER_SHIFT]
-        expected_s = t - n_held * f[PERIOD_S]
         k[N_SUSPECT] = 0
-        if n_earlier > 0 and earlier > 0.0 and moved - earlier > threshold:
-            _start_segment(f, k, expected_s, earlier)
-            k[INDEX] = k[HELD] = n_earlier
-            at = release(f, k, times, kinds, at, 0)
-            expected_s = _line_s(f, k, n_earlier)
-            moved -= earlier
-            n_held -= n_earlier
-        _start_segment(f, k, expected_s, moved)
-        k[INDEX] = n_held + 1
-        k[HELD] = n_held
-        at = release(f, k, times, kinds, at, 1)
-        _emit(f, k, _line_s(f, k, n_held), times, kinds, at)
-        at += 1
+        at = _begin_anew(f, k, t, moved, threshold, times, kinds, at)
     return at

@@ -25,9 +25,7 @@ from bci_stream.messages import FloatArray, TimeArray
 
 BLOCK_S = 0.1
 HOLD_S = 0.2  #: suspects are placed when it is known what they are, or after so long as if on time
-YOUNG_HOLD_S = (
-    0.55  #: the same while the jitter is not known (longer than it then takes), for each of two losses
-)
+YOUNG_HOLD_S = 0.55  #: while the jitter is not known; twice that behind loss upon loss
 _RATE_PRIOR = 0.05  # a device's true rate is within 5 % of its nominal one, or it is measured first
 
 

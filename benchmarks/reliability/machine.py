@@ -11,6 +11,7 @@ from __future__ import annotations
 import functools
 import sys
 import tempfile
+import traceback
 from pathlib import Path
 from typing import Any
 
@@ -214,8 +215,9 @@ def measure(short: bool = False) -> Row:
     violation = ""
     try:
         run_state_machine_as_test(Machine, settings=options(n_sequences, n_steps))
-    except AssertionError as error:
+    except (AssertionError, ExceptionGroup) as error:
         violation = " ".join(str(error).split())[:200] or "assertion"
+        traceback.print_exception(error)  # with the shortest steps that lead to it
     found = f"1 violation: {violation}" if violation else "0 violations"
     figure = f"{found} in {_COUNTS['sequences']:,} sequences, {_COUNTS['steps']:,} steps, "
     figure += f"{_COUNTS['windows']:,} windows"

@@ -52,7 +52,7 @@ def main() -> None:
     bad = (ChannelFault(0.0, 60.0, 2, "flat"), ChannelFault(0.0, 60.0, 7, "rail"))
     faults = Faults(eeg=StreamFaults(channel_faults=bad))
     lsl = (session_id, "machine")
-    settings = SimulatorSettings(seed=7, person=9001, speech_share=1.0)
+    settings = SimulatorSettings(seed=7, person=9001, speech_share=0.7)
     with tempfile.TemporaryDirectory() as home, SimulatorProcess(settings, faults=faults, lsl=lsl) as person:
         os.environ["BCI_STREAM_HOME"] = home
         person.wait_ready(60)

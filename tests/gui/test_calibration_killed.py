@@ -62,7 +62,7 @@ def go_through(killed_at, asked, places):
 
 
 def test_it_goes_on_after_a_kill(killed_at, person, tmp_path):
-    person("K", speech_share=1.0)
+    person("K", speech_share=0.7)
     asked = interrupted(tmp_path, Page.SESSION, 6)
     model = go_through(killed_at, asked, ("trial", "fit", "report", "end"))
     assert model.n_test in (
@@ -74,7 +74,7 @@ def test_it_goes_on_after_a_kill(killed_at, person, tmp_path):
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_it_goes_on_wherever_it_was_killed(killed_at, person, tmp_path):
-    person("K", speech_share=1.0)
+    person("K", speech_share=0.7)
     asked = options(tmp_path, practice=1, baseline_s=0.5, rating="nine-point")
     model = go_through(killed_at, asked, PLACES)
     assert model.n_test == 2

@@ -18,7 +18,7 @@ from tests.gui.guided import ALT, KEY, SWAPPED, Typist, interrupted, options
 
 
 class Sitter:
-    """A simulated person who can be switched off and on."""
+    """A simulated person who can be switched off and on; with pauses, as nobody speaks without."""
 
     def __init__(self, session_id):
         self._lsl, self._process, self._as = (session_id, "machine"), None, None
@@ -30,7 +30,7 @@ class Sitter:
         self._as = (muted, seed)
         silence = StreamFaults(channel_faults=(ChannelFault(0.0, 1e6, 0, "flat"),) if muted else ())
         self._process = SimulatorProcess(
-            SimulatorSettings(seed=seed, person=9001, speech_share=1.0),
+            SimulatorSettings(seed=seed, person=9001, speech_share=0.7),
             faults=Faults(audio=silence),
             name_prefix="K",
             source_id="K",

@@ -114,6 +114,14 @@ def test_two_losses_within_the_first_seconds_leave_what_is_between_them_in_its_p
     assert stage.n_lost == 125 + n_second - 400
 
 
+def test_loss_upon_loss_in_the_first_seconds_leaves_each_stretch_in_its_place():
+    kept = np.r_[0:250, 275:300, 325:350, 475:500, 525:550, 575:900]
+    truth = 1000.0 + kept / 250
+    times, kinds = Dejitter(250.0).step(truth)
+    np.testing.assert_allclose(times, truth, atol=1e-3)
+    assert np.flatnonzero(kinds).tolist() == [0, 250, 275, 300, 325, 350]
+
+
 def test_a_few_equal_stamps_do_not_hide_a_loss():
     kept = np.r_[0:250, 325:625]
     truth = 1000.0 + kept / 250
