@@ -20,6 +20,7 @@ from bci_stream.timeline.clock import CONFIRM_N
 
 STEP_S: Final = 1.0  # a shorter step than this is the dejitter's business
 AHEAD_S: Final = 0.5  # some players stamp a chunk ahead
+_EVEN_S: Final = 0.2  # between two stamps in a row, packets and jitter included
 HOLD_S: Final = 6.0  # liblsl measures every 2 s; longer than that nobody will explain it
 
 
@@ -88,11 +89,24 @@ class ClockGuard:
         return [chunk]
 
     def _strays(self) -> list[Event]:
-        """What waited in vain; many of one kind would be taken for a gap, so their stamps are struck out."""
+        """What waited in vain; many of one kind would be taken for a gap, so their stamps are struck out.
+
+        Without a time they follow what came before. Behind a step among them, a loss or one more jump, they
+        would not belong there: these are left out, and missing.
+        """
         if sum(len(chunk.timestamps) for chunk in self._held) < CONFIRM_N:
             return self._released()
         held, self._held = self._held, []
-        return [replace(chunk, timestamps=np.full(len(chunk.timestamps), np.nan)) for chunk in held]
+        stamps = np.concatenate([chunk.timestamps for chunk in held])
+        steps = np.flatnonzero(np.abs(np.diff(stamps)) > _EVEN_S)
+        left = int(steps[0]) + 1 if len(steps) else len(stamps)
+        out: list[Event] = []
+        for chunk in held:
+            part = _part(chunk, slice(0, min(left, len(chunk.timestamps))))
+            left -= len(part.timestamps)
+            if len(part.timestamps):
+                out.append(replace(part, timestamps=np.full(len(part.timestamps), np.nan)))
+        return out
 
     def _released(self) -> list[Event]:
         held, self._held = self._held, []

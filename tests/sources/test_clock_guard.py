@@ -56,6 +56,13 @@ def test_a_clock_that_jumps_and_jumps_back_unmeasured_costs_no_place(guard):
     assert not guard.waits
 
 
+def test_what_came_after_a_loss_under_a_clock_that_jumped_and_came_back_is_missing(guard):
+    guard.step([chunk([962.0, 962.01, 962.02], 1000.1), chunk([962.53, 962.54], 1000.6)])
+    out = stamps_of(guard.step([chunk([950.56, 950.57], 1000.7)]))
+    assert np.isnan(out[:3]).all()
+    assert out[3:] == [950.56, 950.57]
+
+
 def test_an_offset_that_explains_nothing_lets_nothing_go(guard):
     assert guard.step([chunk([962.0, 962.01, 962.02, 962.03], 1000.1)]) == []
     unchanged = ClockOffset(EEG, 950.2, 50.0)
