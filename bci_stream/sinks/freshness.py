@@ -1,10 +1,11 @@
 """What is over is never passed on as if it were now.
 
-A prediction holds until its ``valid_until``, and is live only if its data were not older than
-:data:`LIVE_S` when it was handed on. A consumer that keeps showing the last label after the engine
-stopped, a headset died or a queue stood still would tell yesterday's news, so whoever feeds consumers has
-each prediction go through a :class:`Freshness`, and hands out what it gives back: once, when a label's time
-has passed without a newer one, the same prediction with "no decision" in place of what it said.
+A prediction holds until its ``valid_until``, and is live only if its data are not older than :data:`LIVE_S`
+when it is received; what is nearly so old is not handed on as live. A consumer that keeps showing the last
+label after the engine stopped, a headset died or a queue stood still would tell yesterday's news, so whoever
+feeds consumers has each prediction go through a :class:`Freshness`, and hands out what it gives back: once,
+when a label's time has passed without a newer one, the same prediction with "no decision" in place of what
+it said.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ from typing import Final
 
 from bci_stream.messages import Prediction
 
-LIVE_S: Final = 0.5  #: what stood on data older than this when it was handed on was never live
+LIVE_S: Final = 0.5  #: what stands on data older than this when it is received is not live
+ON_ITS_WAY_S: Final = 0.05  #: from being handed on to being received, on a busy computer
 STALE: Final = "stale"  #: tag: nothing newer came in time
 LATE: Final = "late"  #: tag: it was over before it could be handed on
 ENDED: Final = "ended"  #: tag: the session is over
@@ -63,7 +65,7 @@ class Freshness:
 
 def is_over(prediction: Prediction, now_s: float) -> bool:
     """Whether a prediction that is handed on now says nothing of the present, by its time or its data's."""
-    return now_s > prediction.valid_until or now_s - prediction.data_until > LIVE_S
+    return now_s > prediction.valid_until or now_s - prediction.data_until > LIVE_S - ON_ITS_WAY_S
 
 
 def moment_s(prediction: Prediction) -> float:

@@ -2,6 +2,7 @@
 
 import math
 import time
+from dataclasses import replace
 
 import pytest
 from sink_outcomes import make_prediction, no_decision
@@ -10,7 +11,7 @@ from test_sink_base import WAIT_S, Blocked, Collector
 from bci_stream.engine.pipeline import validity_s
 from bci_stream.messages import Prediction, Window
 from bci_stream.sinks.base import SinkRunner
-from bci_stream.sinks.freshness import Freshness, moment_s
+from bci_stream.sinks.freshness import LIVE_S, ON_ITS_WAY_S, Freshness, moment_s
 from bci_stream.timeline.windows import WindowSettings
 
 
@@ -49,6 +50,13 @@ def test_a_newer_one_and_a_missing_decision_leave_nothing_to_take_back() -> None
     nothing = no_decision(2)
     assert fresh.admit(nothing, 1002.5) is nothing
     assert fresh.expire(5000.0) is None
+
+
+def test_what_is_half_a_second_old_by_the_time_it_is_received_is_not_handed_on_as_live() -> None:
+    said = replace(make_prediction(valid_until=1003.0), data_until=1002.0)
+    on_time = 1002.0 + LIVE_S - ON_ITS_WAY_S
+    assert Freshness().admit(said, on_time - 1e-3) is said
+    assert says_nothing(Freshness().admit(said, on_time + 1e-3))
 
 
 def test_what_comes_too_late_is_no_decision_for_who_acts_on_it_and_whole_for_a_log() -> None:
