@@ -17,17 +17,8 @@ MAX_STEPS = 8  # STEP_SHIFT and STEP_AT are lists of so many
 N_FLOATS = STEP_SHIFT + MAX_STEPS
 # --- integer state ------------------------------------------------------------------------------
 INDEX, ANCHOR_INDEX, BLOCK_N, BLOCK_TARGET, N_BLOCKS, N_SUSPECT, STARTED, BREAK_DUE = 0, 1, 2, 3, 4, 5, 6, 7
-N_SEGMENTS, N_OVERLAP, HELD, N_FLAT, LEAST_N, IS_RIPE, N_STEPS, N_EASED, STEP_AT = (
-    8,
-    9,
-    10,
-    11,
-    12,
-    13,
-    14,
-    15,
-    16,
-)
+N_SEGMENTS, N_OVERLAP, HELD, N_FLAT, LEAST_N, IS_RIPE, N_STEPS, N_EASED = 8, 9, 10, 11, 12, 13, 14, 15
+N_BLANK, STEP_AT = 16, 17
 N_INTS = STEP_AT + MAX_STEPS
 
 _NOISE_VAR = (4e-3) ** 2
@@ -35,6 +26,7 @@ _PHASE_VAR = (20e-3) ** 2
 _MEMORY_S = 60.0
 _SURE_S = (0.1, 0.5)  # how long late samples must stay late to be behind a loss, calm and stormy
 _SURE_SDS = 25.0  # between the two: so many times the jitter
+_BLANK_S = 1.0  # of samples without a time, at most, that are held longer for
 _EASED_N = 3  # so many that are less late than those before may be mere wrong stamps
 _LEAST_S = 0.5  # the least late sample of so long stands for those that were not held up
 _OUTLIER = 2.5**2  # so many times its variance is the most that a residual counts for
@@ -257,16 +249,17 @@ def release(f: Any, k: Any, times: Any, kinds: Any, at: Any, n_newer: Any) -> An
     for i in range(k[HELD]):
         _emit(f, k, _line_s(f, k, first + i), times, kinds, at)
         at += 1
-    k[HELD] = k[N_STEPS] = 0
+    k[HELD] = k[N_STEPS] = k[N_BLANK] = 0
     return at
 
 
 @njit(cache=True, nogil=True)
-def _hold_s(k: Any) -> Any:
-    """How long suspects may be held."""
+def _hold_s(f: Any, k: Any) -> Any:
+    """How long suspects may be held; those that say no time bring nothing nearer to being known."""
+    blank_s = min(k[N_BLANK] * f[PERIOD_S], _BLANK_S)
     if k[N_BLOCKS] >= 50:
-        return HOLD_S
-    return YOUNG_HOLD_S if k[N_STEPS] == 0 else 2.0 * YOUNG_HOLD_S
+        return HOLD_S + blank_s
+    return (YOUNG_HOLD_S if k[N_STEPS] == 0 else 2.0 * YOUNG_HOLD_S) + blank_s
 
 
 @njit(cache=True, nogil=True)
@@ -321,12 +314,13 @@ def dejitter(raw: Any, f: Any, k: Any, block_full: Any, times: Any, kinds: Any) 
             k[STARTED] = 1
             _start_segment(f, k, y, 0.0)
         if y != y:
-            if k[N_SUSPECT] == 0 or k[HELD] == 0:
+            if k[N_SUSPECT] == 0 or k[HELD] == 0 or k[HELD] * f[PERIOD_S] >= _hold_s(f, k):
                 at = release(f, k, times, kinds, at, 0)
                 _emit(f, k, _line_s(f, k, k[INDEX]), times, kinds, at)
                 at += 1
             else:
                 k[HELD] += 1
+                k[N_BLANK] += 1
             k[INDEX] += 1
             continue
         t = _line_s(f, k, k[INDEX])
@@ -354,7 +348,7 @@ def dejitter(raw: Any, f: Any, k: Any, block_full: Any, times: Any, kinds: Any) 
             continue
         moved = _suspect(f, k, r, threshold)
         if moved == 0.0:
-            if k[HELD] * f[PERIOD_S] < _hold_s(k) and (k[HELD] > 0 or k[N_SUSPECT] == 1):
+            if k[HELD] * f[PERIOD_S] < _hold_s(f, k) and (k[HELD] > 0 or k[N_SUSPECT] == 1):
                 k[HELD] += 1
                 k[INDEX] += 1
                 continue

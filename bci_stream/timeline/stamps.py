@@ -66,7 +66,10 @@ class Dejitter:
 
     @property
     def n_held(self) -> int:
-        """Samples held back, at most :data:`HOLD_S` of them and one, or twice :data:`YOUNG_HOLD_S`."""
+        """Samples held back: at most :data:`HOLD_S` of them and one, or twice :data:`YOUNG_HOLD_S`.
+
+        Samples without a time among them are not counted in that, up to a second of them.
+        """
         return int(self._k[self._kn.HELD])
 
     @property

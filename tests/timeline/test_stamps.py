@@ -122,6 +122,19 @@ def test_loss_upon_loss_in_the_first_seconds_leaves_each_stretch_in_its_place():
     assert np.flatnonzero(kinds).tolist() == [0, 250, 275, 300, 325, 350]
 
 
+def test_samples_without_a_time_behind_a_loss_do_not_hide_it_and_are_not_held_for_ever():
+    kept = np.r_[0:250, 375:900]
+    truth = 1000.0 + kept / 250
+    raw = truth.copy()
+    raw[275:400] = np.nan
+    times, kinds = Dejitter(250.0).step(raw)
+    np.testing.assert_allclose(times, truth, atol=1e-3)
+    assert np.flatnonzero(kinds).tolist() == [0, 250]
+    stage = Dejitter(250.0)
+    stage.step(np.r_[raw[:275], np.full(2500, np.nan)])
+    assert stage.n_held == 0
+
+
 def test_a_few_equal_stamps_do_not_hide_a_loss():
     kept = np.r_[0:250, 325:625]
     truth = 1000.0 + kept / 250
