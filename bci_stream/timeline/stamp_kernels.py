@@ -149,15 +149,21 @@ def _shifted(f: Any, k: Any) -> Any:
 
 
 @njit(cache=True, nogil=True)
+def _flat_from(f: Any, k: Any, r: Any) -> None:
+    """Whether suspects stay late by as much is judged from this one on."""
+    f[SUSPECT_SUM] = 0.0
+    f[SUSPECT_LEAST] = r
+    k[N_FLAT] = 0
+
+
+@njit(cache=True, nogil=True)
 def _note_step(f: Any, k: Any, r: Any) -> None:
     """Held samples before a step to even later ones are remembered apart: the step may be a second loss."""
     if k[N_STEPS] < MAX_STEPS:
         f[STEP_SHIFT + k[N_STEPS]] = f[SUSPECT_SUM] / k[N_FLAT]
         k[STEP_AT + k[N_STEPS]] = k[HELD]
         k[N_STEPS] += 1
-    f[SUSPECT_SUM] = 0.0
-    f[SUSPECT_LEAST] = r
-    k[N_FLAT] = 0
+    _flat_from(f, k, r)
 
 
 @njit(cache=True, nogil=True)
@@ -165,9 +171,7 @@ def _forget_steps(f: Any, k: Any, r: Any) -> None:
     """Samples have become less late: what was later than this before them was held up."""
     while k[N_STEPS] > 0 and f[STEP_SHIFT + k[N_STEPS] - 1] >= r:
         k[N_STEPS] -= 1
-    f[SUSPECT_SUM] = 0.0
-    f[SUSPECT_LEAST] = r
-    k[N_FLAT] = 0
+    _flat_from(f, k, r)
 
 
 @njit(cache=True, nogil=True)
@@ -181,9 +185,8 @@ def _suspect(f: Any, k: Any, r: Any, threshold: Any) -> Any:
     if f[SUSPECT_SUM] * r < 0:
         k[N_SUSPECT] = 0
     if k[N_SUSPECT] == 0:
-        k[N_FLAT] = k[N_STEPS] = k[N_EASED] = 0
-        f[SUSPECT_SUM] = 0.0
-        f[SUSPECT_LEAST] = r
+        k[N_STEPS] = k[N_EASED] = 0
+        _flat_from(f, k, r)
     k[N_SUSPECT] += 1
     if k[N_FLAT] > 0 and r > f[SUSPECT_SUM] / k[N_FLAT] + threshold:
         _note_step(f, k, r)
