@@ -74,13 +74,13 @@ def _add(
     of_trial = torch.from_numpy(np.repeat(np.arange(len(trials)), counts))
     ends = torch.from_numpy(np.concatenate(where))
     windows, there = gather_windows(network.n_tokens, tokens, of_trial, ends)
-    with _Given(layers) as given:
+    with _Given(network, layers) as given:
         for name, pattern in patterns(network.modalities).items():
             network.fuse(windows, there, torch.tensor([pattern]).expand(len(of_trial), -1))
             for of, (layer, temperature) in layers.items():
                 if of not in ("", name):
                     continue  # a modality's own layer is asked once, when it is alone
-                x = torch.stack([part.mean(0) for part in torch.split(given.of[layer].double(), counts)])
+                x = torch.stack([part.mean(0) for part in torch.split(given.to[of].double(), counts)])
                 z = (x @ layer.weight.double().t() + layer.bias.double()) / temperature
                 rows[of].z.append(log_softmax(z.numpy()))
                 rows[of].x.append(x.numpy())
@@ -88,14 +88,20 @@ def _add(
 
 
 class _Given:
-    """What layers are given when the network runs."""
+    """What layers are given when the network runs, by their names here; every modality's own run as one."""
 
-    def __init__(self, layers: dict[str, tuple[nn.Linear, Tensor]]) -> None:
-        self.of: dict[nn.Module, Tensor] = {}
-        self._hooks = [layer.register_forward_pre_hook(self._keep) for layer, _ in layers.values()]
+    def __init__(self, network: FusionNetwork, layers: dict[str, tuple[nn.Linear, Tensor]]) -> None:
+        self.to: dict[str, Tensor] = {}
+        self._modalities = network.modalities
+        self._hooks = [network.own_logits.register_forward_pre_hook(self._keep_own)]
+        if "" in layers:
+            self._hooks.append(layers[""][0].register_forward_pre_hook(self._keep_fused))
 
-    def _keep(self, layer: nn.Module, given: tuple[Tensor, ...]) -> None:
-        self.of[layer] = given[0]
+    def _keep_own(self, _: nn.Module, given: tuple[Tensor, ...]) -> None:
+        self.to |= dict(zip(self._modalities, given[0], strict=True))
+
+    def _keep_fused(self, _: nn.Module, given: tuple[Tensor, ...]) -> None:
+        self.to[""] = given[0]
 
     def __enter__(self) -> _Given:
         return self

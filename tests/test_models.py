@@ -7,7 +7,8 @@ import torch
 from bci_stream.model.audio import AudioEncoder
 from bci_stream.model.bundle import export_bundle, load_bundle
 from bci_stream.model.contract import Contract
-from bci_stream.model.fusion import FUSION_MODES, Modality, build_fusion
+from bci_stream.model.fusion import FUSION_MODES, build_fusion
+from bci_stream.model.fusion_parts import Modalities
 from bci_stream.model.network import FusionNetwork, build_network
 from bci_stream.model.predictor import StreamingPredictor
 
@@ -41,36 +42,41 @@ def logits(network: FusionNetwork, n_batch: int = 3, seed: int = 0, presence: tu
     return network(*signals(n_batch, seed), torch.tensor([presence]).expand(n_batch, 2)).logits
 
 
-def modality(seed: int) -> Modality:
-    generator = torch.Generator().manual_seed(seed)
-    tokens = torch.randn(3, 25, 128, generator=generator)
-    here = torch.ones(3, 25, dtype=torch.bool)
-    return Modality(tokens, here, tokens.mean(1), torch.ones(3, 1), torch.randn(3, 5, generator=generator))
+def modalities(*seeds: int) -> Modalities:
+    """One modality for each seed, all there."""
+    parts = []
+    for seed in seeds:
+        generator = torch.Generator().manual_seed(seed)
+        tokens = torch.randn(3, 25, 128, generator=generator)
+        logits = torch.randn(3, 5, generator=generator)
+        parts.append((tokens, torch.ones(3, 25), tokens.mean(1), torch.ones(3, 1), logits))
+    return Modalities(*(torch.stack(part) for part in zip(*parts, strict=True)))
 
 
-def fuse(mode: str, *modalities: Modality):
+def fuse(mode: str, together: Modalities):
     torch.manual_seed(0)
     fusion = build_fusion(mode, ("eeg", "audio"), 128, 5, 0.0).eval()
-    return fusion(list(modalities), fusion.experts(list(modalities)))
+    return fusion(together, fusion.experts(together))
 
 
 def test_fusion_concat_mode():
     torch.manual_seed(0)
     fusion = build_fusion("concat", ("eeg", "audio"), 128, 5, 0.0).eval()
-    eeg, audio = modality(1), modality(2)
-    fused, _, _ = fusion([eeg, audio], fusion.experts([eeg, audio]))
-    joined = torch.cat((eeg.pooled, audio.pooled), dim=1)
+    together = modalities(1, 2)
+    fused, _, _ = fusion(together, fusion.experts(together))
+    joined = torch.cat((together.pooled[0], together.pooled[1]), dim=1)
     torch.testing.assert_close(fused, torch.relu(fusion.concat.mix(joined)))
 
 
 def test_fusion_cross_attention():
     """Along time within a sample: weights (B, 4, T, T) that sum to one, and no look at another sample."""
-    eeg, audio = modality(1), modality(2)
-    fused, _, weights = fuse("cross_attention", eeg, audio)
+    together = modalities(1, 2)
+    fused, _, weights = fuse("cross_attention", together)
     assert weights.shape == (3, 4, 25, 25)
     torch.testing.assert_close(weights.sum(3), torch.ones(3, 4, 25))
-    stranger = audio._replace(tokens=torch.cat((audio.tokens[:1], 9 * audio.tokens[1:])))
-    other, _, other_weights = fuse("cross_attention", eeg, stranger)
+    tokens = together.tokens.clone()
+    tokens[1, 1:] *= 9
+    other, _, other_weights = fuse("cross_attention", together._replace(tokens=tokens))
     torch.testing.assert_close(fused[0], other[0])
     torch.testing.assert_close(weights[0], other_weights[0])
     assert (fused[1] - other[1]).abs().max() > 1e-3
@@ -78,11 +84,11 @@ def test_fusion_cross_attention():
 
 def test_fusion_gated():
     """The gate weighs the modalities, and an absent one gets nothing."""
-    eeg, audio = modality(1), modality(2)
-    _, gate, _ = fuse("gated", eeg, audio)
+    together = modalities(1, 2)
+    _, gate, _ = fuse("gated", together)
     torch.testing.assert_close(gate.sum(1), torch.ones(3))
-    gone = audio._replace(present=torch.zeros(3, 1))
-    _, gate, _ = fuse("gated", eeg, gone)
+    gone = torch.stack((torch.ones(3, 1), torch.zeros(3, 1)))
+    _, gate, _ = fuse("gated", together._replace(present=gone))
     assert gate.tolist() == [[1.0, 0.0]] * 3
 
 

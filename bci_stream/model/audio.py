@@ -10,8 +10,10 @@ from bci_stream.model.layers import (
     AttentionPooling,
     MaskedBatchNorm,
     RunningNorm,
+    clean,
+    constant,
     depthwise,
-    share_valid,
+    mostly_valid,
     split_history,
 )
 
@@ -45,27 +47,36 @@ class LogMel(nn.Module):
     frame: Final[int] = 400  #: samples: 25 ms
     frame_hop: Final[int] = 160  #: samples: 10 ms
     n_fft: Final[int] = N_FFT
-    power_floor: Final[float] = 1e-6  #: keeps the logarithm of digital silence finite
+    past: Final[int] = N_FFT - 160  #: samples before the first hop
     window: Tensor
     filterbank: Tensor
+    power_floor: Tensor
 
     def __init__(self) -> None:
         super().__init__()
-        self.register_buffer("window", torch.hann_window(self.frame, periodic=True), persistent=False)
-        self.register_buffer("filterbank", mel_filterbank(), persistent=False)
+        # Zeros before the frame fill it up to the transform's length, which costs a copy otherwise.
+        unused = torch.zeros(self.n_fft - self.frame)
+        window = torch.cat((unused, torch.hann_window(self.frame, periodic=True)))
+        self.register_buffer("window", window, persistent=False)
+        # The frame's length, for the power is divided by the number of samples that were valid.
+        self.register_buffer("filterbank", mel_filterbank() * self.frame, persistent=False)
+        # Keeps the logarithm of digital silence finite.
+        self.register_buffer("power_floor", constant(1e-6), persistent=False)
 
     def forward(self, x: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
-        """Frames of ``x`` (B, 240 + F * 160), of which ``valid`` (same shape) says what may be used.
+        """Frames of ``x`` (B, 352 + F * 160), of which ``valid`` (same shape) says what may be used.
 
         Returns log-mels (B, F, n_mels), zero where less than half of a frame was valid, and that
         validity (B, F).
         """
-        frames = x.unfold(1, self.frame, self.frame_hop) * self.window  # (B, F, 400)
-        share = valid.unfold(1, self.frame, self.frame_hop).mean(2)  # (B, F)
-        spectrum = torch.fft.rfft(frames, self.n_fft)  # (B, F, 257)
-        power = spectrum.real.square() + spectrum.imag.square()
-        mel = torch.matmul(power, self.filterbank) / share.clamp(min=0.5).unsqueeze(2)
-        frame_valid = (share >= 0.5).to(x.dtype)
+        spectrum = torch.fft.rfft(x.unfold(1, self.n_fft, self.frame_hop) * self.window)  # (B, F, 257)
+        square = torch.view_as_real(spectrum).square()
+        power = square.select(3, 0) + square.select(3, 1)
+        unused = self.n_fft - self.frame
+        valid = valid.narrow(1, unused, valid.size(1) - unused)
+        n_valid = valid.unfold(1, self.frame, self.frame_hop).sum(2)  # (B, F)
+        mel = torch.matmul(power, self.filterbank) / n_valid.clamp(min=0.5 * self.frame).unsqueeze(2)
+        frame_valid = (n_valid >= 0.5 * self.frame).to(x.dtype)
         return torch.log(mel + self.power_floor) * frame_valid.unsqueeze(2), frame_valid
 
 
@@ -96,7 +107,7 @@ class SeparableConv(nn.Module):
         if self.training:
             return self.mix_for_training(y, valid)
         scale, shift = self.norm.affine()
-        return torch.matmul(y, self.pointwise.weight.t() * scale) + shift
+        return nn.functional.linear(y, self.pointwise.weight * scale.unsqueeze(1), shift)
 
     @torch.jit.unused
     def mix_for_training(self, y: Tensor, valid: Tensor) -> Tensor:
@@ -107,21 +118,21 @@ class SeparableConv(nn.Module):
 
 def mean_by_token(frames: Tensor, valid: Tensor, frames_per_token: int) -> Tensor:
     """Mean of each token's valid frames: (B, n * f, F), (B, n * f) -> (B, n, F); zeros where none is."""
-    weights = valid.reshape(valid.size(0), -1, 1, frames_per_token)
-    grouped = frames.reshape(weights.size(0), weights.size(1), frames_per_token, frames.size(2))
-    return torch.matmul(weights, grouped).squeeze(2) / weights.sum(3).clamp(min=1.0)
+    weights = valid.reshape(-1, 1, frames_per_token)  # (B n, 1, f)
+    total = torch.bmm(weights, frames.reshape(-1, frames_per_token, frames.size(2)))
+    mean = total / weights.sum(2, keepdim=True).clamp(min=1.0)
+    return mean.view(frames.size(0), -1, frames.size(2))
 
 
-def change_since(lag: int, joined: Tensor, n_frames: int) -> Tensor:
-    """Change (B, n_frames, n_mels) of each band since ``lag`` frames ago, zero unless both frames are valid.
+def change_since(lag: int, joined: Tensor, now: Tensor, valid: Tensor) -> Tensor:
+    """Change (B, T, n_mels) of each band since ``lag`` frames ago, zero unless both frames are valid.
 
-    ``joined``: (B, P + n_frames, n_mels + 1), log-mels and their validity, the past (``lag`` or more) first.
+    ``joined``: (B, P + T, n_mels + 1), log-mels and their validity, the past (``lag`` or more) first.
+    ``now``, ``valid``: the last T of them, (B, T, n_mels) and (B, T, 1).
     """
-    n_mels = joined.size(2) - 1
-    now = joined.narrow(1, joined.size(1) - n_frames, n_frames)
-    before = joined.narrow(1, joined.size(1) - n_frames - lag, n_frames)
-    both = now.narrow(2, n_mels, 1) * before.narrow(2, n_mels, 1)
-    return (now.narrow(2, 0, n_mels) - before.narrow(2, 0, n_mels)) * both
+    before = joined.narrow(1, joined.size(1) - now.size(1) - lag, now.size(1))
+    both = before.narrow(2, now.size(2), 1) * valid
+    return (now - before.narrow(2, 0, now.size(2))) * both
 
 
 class BandStatistics(nn.Module):
@@ -138,11 +149,12 @@ class BandStatistics(nn.Module):
     """
 
     n_kinds: Final[int] = 5  #: of statistics
-    extreme: Final[float] = 1.0  #: standard deviations
+    extreme: Tensor
 
     def __init__(self, n_bands: int, n_out: int, frames_per_token: int) -> None:
         super().__init__()
         self.frames_per_token = frames_per_token
+        self.register_buffer("extreme", constant(1.0), persistent=False)  # standard deviations
         self.norm = MaskedBatchNorm(self.n_kinds * n_bands)
         self.mix = nn.Linear(self.n_kinds * n_bands, n_out, bias=False)
         nn.init.normal_(self.mix.weight, std=(self.n_kinds * n_bands) ** -0.5)
@@ -207,8 +219,8 @@ class AudioEncoder(nn.Module):
         """State before the first sample: the front end's three, the slope's, the blocks'."""
         like = self.mean
         state = [
-            like.new_zeros([batch, self.log_mel.frame - self.log_mel.frame_hop]),
-            like.new_zeros([batch, self.log_mel.frame - self.log_mel.frame_hop]),
+            like.new_zeros([batch, self.log_mel.past]),
+            like.new_zeros([batch, self.log_mel.past]),
             like.new_zeros([batch, 1, 2 * self.n_mels + 1]),
             like.new_zeros([batch, self.slope_frames, self.n_mels + 1]),
         ]
@@ -224,7 +236,7 @@ class AudioEncoder(nn.Module):
         mel, frame_valid, new_state = self.front(x, valid, state)
         tokens, histories = self.encode_features(mel, frame_valid, state[self.n_front_states :])
         new_state.extend(histories)
-        token_valid = (share_valid(valid, self.samples_per_token) >= 0.5).to(tokens.dtype)
+        token_valid = mostly_valid(valid, self.samples_per_token)
         return tokens, token_valid, new_state
 
     @torch.jit.export
@@ -233,7 +245,7 @@ class AudioEncoder(nn.Module):
 
         Returns them, their validity (B, 20 n), and the next state of this part.
         """
-        samples, sample_history = split_history(torch.where(valid > 0.5, x, 0.0), state[0])
+        samples, sample_history = split_history(clean(x, valid), state[0])
         sample_valid, valid_history = split_history(valid, state[1])
         mel, frame_valid = self.log_mel(samples, sample_valid)
         running = state[2]
@@ -245,10 +257,11 @@ class AudioEncoder(nn.Module):
         self, mel: Tensor, frame_valid: Tensor, histories: list[Tensor]
     ) -> tuple[Tensor, list[Tensor]]:
         """What comes after the front end: frames (B, 20 n, 64), validity, states -> (B, n, width), states."""
-        mel = (mel - self.mean) * (1.0 / self.std) * frame_valid.unsqueeze(2)
-        joined, history = split_history(torch.cat((mel, frame_valid.unsqueeze(2)), dim=2), histories[0])
-        step = change_since(1, joined, mel.size(1))
-        slope = change_since(self.slope_frames, joined, mel.size(1))
+        there = frame_valid.unsqueeze(2)
+        mel = torch.addcmul(-self.mean / self.std, mel, 1.0 / self.std) * there
+        joined, history = split_history(torch.cat((mel, there), dim=2), histories[0])
+        step = change_since(1, joined, mel, there)
+        slope = change_since(self.slope_frames, joined, mel, there)
         new_histories = [history]
         statistics = self.statistics(mel, step, slope, frame_valid)
         y = torch.cat((mel, slope), dim=2)  # (B, 20 n, 128)

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from bci_stream.model.eeg_fronts import LearnedFront, build_eeg_front
-from bci_stream.model.layers import AttentionPooling, depthwise, share_valid, split_history
+from bci_stream.model.layers import AttentionPooling, depthwise, mostly_valid, split_history
 
 DILATIONS = (1, 1, 2, 2)  #: of the residual blocks: together they reach 5 s back
 
@@ -92,7 +92,7 @@ class EegEncoder(nn.Module):
         """
         n_front = len(state) - len(self.histories)
         features, new_state = self.front(x, valid, state[:n_front])
-        token_valid = (share_valid(valid, self.samples_per_token) >= 0.5).to(features.dtype)
+        token_valid = mostly_valid(valid, self.samples_per_token)
         tokens, histories = self.encode_features(features, token_valid, state[n_front:])
         new_state.extend(histories)
         return tokens, token_valid, new_state

@@ -18,6 +18,8 @@ from torch import Tensor, nn
 from bci_stream.model.layers import (
     MaskedBatchNorm,
     RunningNorm,
+    clean,
+    constant,
     depthwise,
     depthwise_fft,
     split_history,
@@ -72,11 +74,10 @@ def mean_power(y: Tensor, valid: Tensor, history: Tensor, samples_per_token: int
     ``y``: (B, n * samples_per_token, F). ``history``: (B, 4, F + 1), energy and count of the tokens before.
     Returns (B, n, F) and the next history.
     """
-    n_features = y.size(2)
-    per_token = valid.reshape(valid.size(0), -1, 1, samples_per_token)  # (B, n, 1, samples)
-    square = y.square().reshape(per_token.size(0), per_token.size(1), samples_per_token, n_features)
-    energy = torch.matmul(per_token, square).squeeze(2)  # (B, n, F)
-    energy = torch.cat((energy, per_token.sum(3)), dim=2)  # (B, n, F + 1)
+    n_batch, n_features = y.size(0), y.size(2)
+    weights = valid.reshape(-1, 1, samples_per_token)  # (B n, 1, samples)
+    energy = torch.bmm(weights, y.square().reshape(-1, samples_per_token, n_features))  # (B n, 1, F)
+    energy = torch.cat((energy, weights.sum(2, keepdim=True)), dim=2).reshape(n_batch, -1, n_features + 1)
     joined, history = split_history(energy, history)
     total = joined.unfold(1, joined.size(1) - energy.size(1) + 1, 1).sum(3)  # (B, n, F + 1)
     count = total.narrow(2, n_features, 1).clamp(min=1.0)
@@ -93,14 +94,15 @@ class LearnedFront(nn.Module):
         n_taps: length of the temporal filters in samples.
     """
 
-    power_floor: Final[float] = POWER_FLOOR
     power_tokens: Final[int] = POWER_TOKENS
+    power_floor: Tensor
     scale_per_uv: Tensor
 
     def __init__(self, n_channels: int, sfreq: float, n_filters: int, n_taps: int) -> None:
         super().__init__()
         self.n_channels, self.n_features, self.n_taps = n_channels, n_filters, n_taps
         self.samples_per_token = round(sfreq / TOKEN_HZ)
+        self.register_buffer("power_floor", constant(POWER_FLOOR), persistent=False)
         self.register_buffer("scale_per_uv", torch.tensor(SCALE_PER_UV))
         self.spatial = nn.Parameter(torch.randn(n_channels, n_filters) / math.sqrt(n_channels))
         self.temporal = nn.Parameter(gabor_bank(n_filters, n_taps, sfreq))
@@ -117,7 +119,7 @@ class LearnedFront(nn.Module):
 
     def forward(self, x: Tensor, valid: Tensor, state: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
         """(B, C, T) µV, (B, T) 1 or 0, state -> log powers (B, n, n_filters), the next state."""
-        x = torch.where((valid > 0.5).unsqueeze(1), x, 0.0).transpose(1, 2)  # (B, T, C)
+        x = clean(x, valid.unsqueeze(1)).transpose(1, 2)  # (B, T, C)
         return self.log_power(x, valid, state)
 
     def log_power(self, x: Tensor, valid: Tensor, state: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
@@ -152,9 +154,9 @@ class BandPowerFront(nn.Module):
         normalize: give each feature by its running mean and spread.
     """
 
-    power_floor: Final[float] = POWER_FLOOR
     power_tokens: Final[int] = POWER_TOKENS
     n_bands: Final[int] = len(BANDS)
+    power_floor: Tensor
     bank: Tensor
 
     def __init__(self, n_channels: int, sfreq: float, n_taps: int, normalize: bool) -> None:
@@ -162,6 +164,7 @@ class BandPowerFront(nn.Module):
         self.n_channels, self.n_taps, self.normalize = n_channels, n_taps, normalize
         self.n_features = len(BANDS) * n_channels
         self.samples_per_token = round(sfreq / TOKEN_HZ)
+        self.register_buffer("power_floor", constant(POWER_FLOOR), persistent=False)
         bank = band_bank(n_taps, sfreq) * SCALE_PER_UV
         #: Six times quicker than sample by sample, for the signal is not copied once for each tap.
         self.register_buffer("bank", token_bank(bank, self.samples_per_token), persistent=False)
@@ -179,12 +182,12 @@ class BandPowerFront(nn.Module):
 
     def forward(self, x: Tensor, valid: Tensor, state: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
         """(B, C, T) µV, (B, T) 1 or 0, state -> log powers (B, n, 5 C), the next state."""
-        x = torch.where((valid > 0.5).unsqueeze(1), x, 0.0).transpose(1, 2)  # (B, T, C)
+        x = clean(x, valid.unsqueeze(1)).transpose(1, 2)  # (B, T, C)
         joined, sample_history = split_history(x, state[0])
         reach = self.n_taps - 1 + self.samples_per_token
         tokens = joined.transpose(1, 2).unfold(2, reach, self.samples_per_token)  # (B, C, n, reach)
-        bands = torch.matmul(tokens, self.bank)  # (B, C, n, samples x 5)
-        bands = bands.reshape(bands.size(0), bands.size(1), -1, self.n_bands).transpose(1, 2)
+        bands = torch.mm(tokens.reshape(-1, reach), self.bank)  # (B C n, samples x 5)
+        bands = bands.view(x.size(0), self.n_channels, -1, self.n_bands).transpose(1, 2)
         bands = bands.flatten(2)  # (B, T, 5 C)
         power, energy_history = mean_power(bands, valid, state[1], self.samples_per_token)  # (B, n, 5 C)
         features = torch.log(power + self.power_floor)

@@ -10,7 +10,7 @@ is the same on a whole stretch, for training and for proof.
 """
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -18,7 +18,10 @@ from torch import Tensor, nn
 from bci_stream.model.audio import AudioEncoder
 from bci_stream.model.contract import Contract
 from bci_stream.model.eeg import EegEncoder
-from bci_stream.model.fusion import Modality, build_fusion
+from bci_stream.model.fusion import build_fusion
+from bci_stream.model.fusion_parts import Modalities
+from bci_stream.model.layers import AttentionPooling, attention_pool, clean
+from bci_stream.model.stacked import Stacked
 
 #: What the exported program offers beside ``forward``.
 METHODS = ("encode", "initial_state", "fuse", "fuse_plain")
@@ -57,6 +60,9 @@ class FusionNetwork(nn.Module):
 
     __jit_unused_properties__ = ["head_names"]  # noqa: RUF012  (TorchScript's own convention)
     temperatures: Tensor
+    pool_weights: list[Tensor]
+    pool_biases: list[Tensor]
+    pool_spreads: list[Tensor]
 
     def __init__(
         self,
@@ -69,11 +75,18 @@ class FusionNetwork(nn.Module):
         dropout: float = 0.2,
     ) -> None:
         super().__init__()
-        self.n_tokens, self.n_classes = n_tokens, n_classes
+        self.n_tokens, self.n_classes, self.n_own = n_tokens, n_classes, len(encoders)
         self.modalities = tuple(encoders)
         self.encoders = nn.ModuleDict(encoders)
         self.fusion = build_fusion(fusion, self.modalities, width, n_classes, dropout)
-        self.heads = nn.ModuleDict({name: nn.Linear(width, n_classes) for name in encoders})
+        self.uses_tokens = self.fusion.uses_tokens
+        heads = {name: nn.Linear(width, n_classes) for name in encoders}
+        self.heads = nn.ModuleDict(heads)
+        self.own_logits = Stacked(list(heads.values()))
+        pools = [cast(AttentionPooling, encoder.pool) for encoder in encoders.values()]
+        self.pool_weights = [pool.score.weight for pool in pools]
+        self.pool_biases = [pool.score.bias for pool in pools]
+        self.pool_spreads = [pool.spread for pool in pools]
         self.classifier = (
             nn.Identity() if self.fusion.gives_probs else _classifier(width, hidden, n_classes, dropout)
         )
@@ -134,32 +147,28 @@ class FusionNetwork(nn.Module):
         self, tokens: list[Tensor], valid: list[Tensor], presence: Tensor
     ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
         """Do what :meth:`fuse` does, as a plain tuple: a script makes a NamedTuple's class in every call."""
-        modalities: list[Modality] = []
-        own: list[Tensor] = []
-        for i, encoder in enumerate(self.encoders.values()):
-            good = (valid[i] * presence[:, i : i + 1]) > 0.5
-            clean = torch.where(good.unsqueeze(2), tokens[i], 0.0)
-            scale = self.fusion.scale(i)
-            pooled = encoder.pool(clean, good) * scale  # type: ignore[operator]
-            present = good.any(1, keepdim=True).to(clean.dtype)
-            logits = self.head_logits(i, pooled)
-            own.append(logits)
-            calibrated = logits / self.temperatures[1 + i]
-            modalities.append(Modality(clean * scale, good, pooled, present, calibrated))
+        there = torch.stack(valid) * presence.t().unsqueeze(2)  # (M, B, N)
+        valid_tokens = clean(torch.stack(tokens), there.unsqueeze(3))  # (M, B, N, D)
+        present = there.amax(2, keepdim=True)  # (M, B, 1)
+        scale = torch.stack(self.fusion.scales).unsqueeze(1)  # (M, 1, D)
+        pooled = self.pool(valid_tokens, there) * scale
+        own = self.own_logits(pooled)  # (M, B, K)
+        tempered = own / self.temperatures[1 : 1 + self.n_own, None, None]
+        scaled = valid_tokens * scale.unsqueeze(1) if self.uses_tokens else valid_tokens[:, :, :0]
+        modalities = Modalities(scaled, there, pooled, present, tempered)
         experts = self.fusion.experts(modalities)
-        n_own = len(own)
-        fused, gate, attention = self.fusion(modalities, experts / self.temperatures[1 + n_own :, None])
+        fused, gate, attention = self.fusion(
+            modalities, experts / self.temperatures[1 + self.n_own :, None, None]
+        )
         logits = self.classifier(fused)
         probs = torch.softmax(logits / self.temperatures[0], dim=1)
-        return logits, probs, torch.cat((torch.stack(own, dim=1), experts), dim=1), gate, attention
+        return logits, probs, torch.cat((own, experts)).transpose(0, 1), gate, attention
 
-    def head_logits(self, which: int, pooled: Tensor) -> Tensor:
-        """Logits (B, K) of modality ``which`` alone."""
-        logits = pooled
-        for i, head in enumerate(self.heads.values()):
-            if i == which:
-                logits = head(pooled)
-        return logits
+    def pool(self, tokens: Tensor, valid: Tensor) -> Tensor:
+        """Pool every modality's tokens (M, B, N, D), zero where not ``valid`` (M, B, N), to (M, B, D)."""
+        weights = torch.cat(self.pool_weights)  # (M, D)
+        biases, spreads = torch.stack(self.pool_biases), torch.stack(self.pool_spreads)
+        return attention_pool(tokens, valid, weights, biases, spreads)
 
 
 def _classifier(width: int, hidden: int, n_classes: int, dropout: float) -> nn.Module:

@@ -102,7 +102,7 @@ class _Track:
     @property
     def coverage(self) -> float:
         """Share of good tokens in the window."""
-        return float(self.token_valid_np.mean(dtype=np.float64))
+        return float(np.count_nonzero(self.token_valid_np) / self.token_valid_np.size)
 
 
 class StreamingPredictor:
@@ -115,7 +115,10 @@ class StreamingPredictor:
     def __init__(self, bundle: Bundle) -> None:
         self.bundle = bundle
         contract, program = bundle.contract, bundle.program
-        self._names = contract.modalities
+        self._names, self._head_names = contract.modalities, bundle.network.head_names
+        self._min_coverage, self._tokens_per_hop = contract.min_coverage, contract.tokens_per_hop
+        eeg_shape, audio_shape = (contract.eeg_hop, len(contract.eeg.channels)), (contract.audio_hop,)
+        self._hop_shapes = eeg_shape, eeg_shape[:1], audio_shape, audio_shape
         window = (contract.n_tokens, contract.architecture.width)
         shapes: dict[str, tuple[int, ...]] = {
             EEG: (contract.eeg_hop // contract.tokens_per_hop, len(contract.eeg.channels)),
@@ -168,14 +171,12 @@ class StreamingPredictor:
         Raises:
             BundleMismatchError: an array's shape is not one hop of the contract.
         """
-        contract = self.bundle.contract
-        _check("eeg", eeg, (contract.eeg_hop, len(contract.eeg.channels)))
-        _check("eeg_valid", eeg_valid, (contract.eeg_hop,))
-        _check("audio", audio, (contract.audio_hop,))
-        _check("audio_valid", audio_valid, (contract.audio_hop,))
+        for array, shape in zip((eeg, eeg_valid, audio, audio_valid), self._hop_shapes, strict=True):
+            if array is not None and array.shape != shape:
+                raise self._misshapen(eeg, eeg_valid, audio, audio_valid)
         given = {EEG: (eeg, eeg_valid), AUDIO: (audio, audio_valid)}
         with torch.inference_mode():
-            for i in range(contract.tokens_per_hop):
+            for i in range(self._tokens_per_hop):
                 for name, track in self._tracks.items():
                     samples, valid = given[name]
                     part = slice(i * track.n_samples, (i + 1) * track.n_samples)
@@ -229,7 +230,7 @@ class StreamingPredictor:
         return RawPrediction(
             logits=logits[0],
             probs=probs[0],
-            heads=dict(zip(self.bundle.network.head_names, heads[0], strict=True)),
+            heads=dict(zip(self._head_names, heads[0], strict=True)),
             gate=dict(zip(self._names, gate[0].tolist(), strict=True)),
             attention=attention[0] if attention.ndim > 1 else attention,
             coverage=coverage,
@@ -237,9 +238,13 @@ class StreamingPredictor:
         )
 
     def _enough(self, coverage: float) -> bool:
-        return coverage > 0.0 and coverage >= self.bundle.contract.min_coverage
+        return coverage > 0.0 and coverage >= self._min_coverage
 
-
-def _check(name: str, array: NDArray[np.generic] | None, shape: tuple[int, ...]) -> None:
-    if array is not None and array.shape != shape:
-        raise BundleMismatchError(f"{name} has shape {array.shape}, one hop of this bundle is {shape}")
+    def _misshapen(self, *arrays: NDArray[np.generic] | None) -> BundleMismatchError:
+        """What to raise for the first of these, in the order of :meth:`push`, that is not one hop."""
+        names = "eeg", "eeg_valid", "audio", "audio_valid"
+        return next(
+            BundleMismatchError(f"{name} has shape {array.shape}, one hop of this bundle is {shape}")
+            for name, array, shape in zip(names, arrays, self._hop_shapes, strict=True)
+            if array is not None and array.shape != shape
+        )

@@ -237,9 +237,8 @@ def _window_answers(network: FusionNetwork, group: Sequence[Session]) -> tuple[F
     pooled = []
     for i, encoder in enumerate(network.encoders.values()):
         pool: Callable[..., torch.Tensor] = encoder.pool  # type: ignore[assignment]
-        good = there[i] > 0.5
-        clean = torch.where(good[:, :, None], windows[i], 0.0)
-        pooled.append(pool(clean, good) * network.fusion.scale(i))
+        clean = torch.where(there[i][:, :, None] > 0.5, windows[i], 0.0)
+        pooled.append(pool(clean, there[i]) * network.fusion.scale(i))
     log_probs = torch.log_softmax(output.logits.double() / network.temperatures[0], dim=1)
     return log_probs.numpy(), torch.cat(pooled, dim=1).double().numpy()
 

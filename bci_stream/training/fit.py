@@ -300,7 +300,8 @@ class _RunningMean:
     def __call__(self, mean: Sequence[Tensor], current: Sequence[Tensor], n: Tensor | int) -> None:
         decay = min(self._decay, (1.0 + float(n)) / (10.0 + float(n)))
         for kept, new in zip(mean, current, strict=True):
-            kept.lerp_(new, 1.0 - decay)
+            if kept.is_floating_point():  # the others number things
+                kept.lerp_(new, 1.0 - decay)
 
 
 class _WarmCosine:

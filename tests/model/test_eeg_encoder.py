@@ -169,6 +169,6 @@ def test_every_parameter_of_the_path_learns(front):
     ) in encoder.blocks:  # they begin as nothing, and what is before them learns from the second step on
         torch.nn.init.normal_(block.pointwise.weight, std=0.1)
     tokens, _, _ = encoder(20 * torch.randn(2, N_CHANNELS, 250), torch.ones(2, 250), encoder.initial_state(2))
-    encoder.pool(tokens, torch.ones(2, 10) > 0).square().sum().backward()
+    encoder.pool(tokens, torch.ones(2, 10)).square().sum().backward()
     silent = [n for n, p in encoder.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0]
     assert silent == []

@@ -6,9 +6,11 @@ from bci_stream.model.layers import (
     AttentionPooling,
     MaskedBatchNorm,
     RunningNorm,
+    clean,
     depthwise,
     depthwise_fft,
-    share_valid,
+    mostly_valid,
+    score_mask,
     split_history,
 )
 
@@ -75,15 +77,28 @@ def test_batch_norm_of_nothing_valid_changes_no_statistics():
 
 def test_pooling_weighs_valid_tokens_only_and_gives_zero_for_none():
     pool = AttentionPooling(8)
-    tokens, valid = torch.randn(2, 6, 8), torch.tensor([[True] * 3 + [False] * 3, [False] * 6])
-    tokens = torch.where(valid.unsqueeze(2), tokens, 0.0)
+    tokens, valid = torch.randn(2, 6, 8), torch.tensor([[1.0] * 3 + [0.0] * 3, [0.0] * 6])
+    tokens = tokens * valid.unsqueeze(2)
     pooled = pool(tokens, valid)
     torch.testing.assert_close(pooled[:1], pool(tokens[:1, :3], valid[:1, :3]))
     assert torch.equal(pooled[1], torch.zeros(8))
 
 
-def test_share_valid():
-    assert share_valid(torch.tensor([[1.0, 1, 0, 0, 0, 0]]), 3).tolist() == [pytest.approx([2 / 3, 0])]
+def test_half_or_more_is_mostly_valid():
+    assert mostly_valid(torch.tensor([[1.0, 1, 0, 0, 1, 0, 0, 0, 0]]), 3).tolist() == [[1, 0, 0]]
+    assert mostly_valid(torch.tensor([[1.0, 1, 0, 0, 1, 0, 0, 0]]), 4).tolist() == [[1, 0]]
+
+
+def test_what_is_not_valid_is_exactly_zero_whatever_it_was():
+    x = torch.tensor([[3.0, torch.nan, torch.inf, -torch.inf, -2.0, torch.nan]])
+    assert clean(x, torch.tensor([[1.0, 0, 0, 0, 1, 1]])).tolist() == [[3, 0, 0, 0, -2, 0]]
+
+
+def test_masked_scores_leave_nothing_and_the_others_as_they_were():
+    scores, valid = torch.randn(4, 9), torch.tensor([1.0, 0, 1, 1, 0, 0, 1, 1, 1])
+    weights = torch.softmax(scores + score_mask(valid), dim=1)
+    assert not weights[:, valid == 0].any()
+    torch.testing.assert_close(weights[:, valid == 1], torch.softmax(scores[:, valid == 1], dim=1))
 
 
 def normalized(norm, x, valid, cuts=()):
@@ -141,5 +156,5 @@ def test_running_norm_starts_from_its_prior():
 def test_pooling_is_the_mean_of_equal_tokens_plus_no_spread():
     pool = AttentionPooling(4)
     token = torch.randn(1, 1, 4)
-    pooled = pool(token.expand(1, 7, 4), torch.ones(1, 7, dtype=torch.bool))
+    pooled = pool(token.expand(1, 7, 4), torch.ones(1, 7))
     torch.testing.assert_close(pooled, token[:, 0], atol=1e-3, rtol=0)

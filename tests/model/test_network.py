@@ -10,7 +10,7 @@ from bci_stream.model.bundle import make_program
 from bci_stream.model.contract import Contract
 from bci_stream.model.eeg import EegEncoder
 from bci_stream.model.fusion import FUSION_MODES
-from bci_stream.model.layers import AttentionPooling, share_valid
+from bci_stream.model.layers import AttentionPooling, mostly_valid
 from bci_stream.model.network import FusionNetwork, FusionOutput, build_network
 from bci_stream.model.proof import differences, presence_patterns, random_stretch
 
@@ -302,10 +302,9 @@ class Face(torch.nn.Module):
     def forward(
         self, x: torch.Tensor, valid: torch.Tensor, state: list[torch.Tensor]
     ) -> tuple[torch.Tensor, torch.Tensor, list[torch.Tensor]]:
-        good = share_valid(valid, 5)
         x = torch.where((valid > 0.5).unsqueeze(2), x, 0.0)
         tokens = self.mix(x.reshape(x.size(0), -1, 5, 8).mean(2))
-        return tokens, (good >= 0.5).to(tokens.dtype), state
+        return tokens, mostly_valid(valid, 5), state
 
 
 @pytest.mark.parametrize("mode", FUSION_MODES)
