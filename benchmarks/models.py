@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from bci_stream.model.allocator import keep_freed_memory
-from bci_stream.model.bundle import Bundle, make_program
+from bci_stream.model.bundle import Bundle, Program, make_program
 from bci_stream.model.contract import Architecture, Contract
 from bci_stream.model.eeg_fronts import EEG_FRONTS
 from bci_stream.model.fusion import FUSION_MODES
@@ -115,12 +115,15 @@ def _live(options: ModelOptions, figures: dict[str, object]) -> Table:
             found = _live_ms(mode, front, options.seconds)
             rows.append([f"{mode}, {front}", *found])
             figures[f"live {mode} {front}"] = found
-    rows.append(["goal: at most", WHOLE_GOAL_MS, None, HOP_GOAL_MS, None])
+    rows.append(["goal: at most", WHOLE_GOAL_MS, None, HOP_GOAL_MS, None, HOP_GOAL_MS])
     return Table(
         "A whole window of 5 s, and one hop more of 0.2 s: both encoders and the fusion, ms",
-        ("fusion, EEG front end", "window p50", "p99", "hop p50", "p99"),
+        ("fusion, EEG front end", "window p50", "p99", "hop p50", "p99", "program alone p50"),
         rows,
-        (f"scripted, batch 1, one thread, {N_CHANNELS} electrodes",),
+        (
+            f"scripted, batch 1, one thread, {N_CHANNELS} electrodes",
+            "a hop is what the predictor takes; the program's part of it: two calls to encode, one to fuse",
+        ),
     )
 
 
@@ -145,7 +148,22 @@ def _live_ms(mode: str, front: str, seconds: float) -> list[float]:
     for step in (whole, hop):
         costs_ms = _times_s(step, seconds) * 1e3
         found += [float(np.percentile(costs_ms, q)) for q in (50, 99)]
-    return found
+    return [*found, float(np.median(_times_s(_program_hop(program), seconds))) * 1e3]
+
+
+def _program_hop(program: Program) -> Step:
+    """One token of each modality encoded, and a window fused, without what the predictor does around it."""
+    inputs, valid, presence = _signals(1, n_tokens=1)
+    tokens, there = [torch.randn(1, 25, 128) for _ in inputs], [torch.ones(1, 25) for _ in inputs]
+    states = [program.initial_state(i, 1) for i in range(len(inputs))]
+
+    @torch.inference_mode()
+    def step() -> object:
+        for i, state in enumerate(states):
+            _, _, states[i] = program.encode(i, inputs[i], valid[i], state)
+        return program.fuse_plain(tokens, there, presence)
+
+    return step
 
 
 def _extraction(options: ModelOptions, figures: dict[str, object]) -> Table:

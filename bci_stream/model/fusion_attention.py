@@ -86,12 +86,14 @@ class AttentionMaps(nn.Module):
         return weights.flatten(1, 2), biases.flatten(1, 2)
 
 
-def attention_weights(query: Tensor, key: Tensor, valid: Tensor) -> Tensor:
-    """Softmax of scores: (G, H, N, d), (G, H, S, d), the keys' ``valid`` (G, S) -> (G, H, N, S)."""
-    n_heads = query.size(1)
-    mask = score_mask(valid)[:, None, None].expand(-1, n_heads, -1, -1).flatten(0, 1)  # (G H, 1, S)
-    scores = torch.baddbmm(mask, query.flatten(0, 1), key.flatten(0, 1).transpose(1, 2))
-    return torch.softmax(scores, dim=2).view(-1, n_heads, query.size(2), key.size(2))
+def key_mask(valid: Tensor, n_heads: int) -> Tensor:
+    """What :func:`attention_weights` adds to every score of a key: (G, S) 1 or 0 -> (G H, 1, S)."""
+    return score_mask(valid)[:, None, None].expand(-1, n_heads, -1, -1).flatten(0, 1)
+
+
+def attention_weights(query: Tensor, key: Tensor, mask: Tensor) -> Tensor:
+    """Softmax of scores: (G H, N, d), (G H, S, d), (G H, 1, S) -> (G H, N, S)."""
+    return torch.softmax(torch.baddbmm(mask, query, key.transpose(1, 2)), dim=2)
 
 
 class CrossAttentionFusion(Fusion):
@@ -121,25 +123,26 @@ class CrossAttentionFusion(Fusion):
         """See :class:`Fusion`."""
         tokens, valid, present = modalities.tokens, modalities.valid, modalities.present
         n_batch, n_tokens = tokens.size(1), tokens.size(2)
-        query, key, value = self.project(tokens)  # (P B, H, N, head) each
-        from_source = valid.index_select(0, self.sources).flatten(0, 1)  # (P B, N)
-        weights = attention_weights(query, key, from_source)  # (P B, H, N, N)
+        query, key, value = self.project(tokens)  # (P B H, N, head) each
+        mask = key_mask(valid.index_select(0, self.sources).flatten(0, 1), self.n_heads)  # (P B H, 1, N)
+        weights = attention_weights(query, key, mask)  # (P B H, N, N)
         over_time = mean_weights(valid).flatten(0, 1).unsqueeze(1)  # (M B, 1, N)
         mean_query = over_time.view(self.n_modalities, 1, n_batch, 1, n_tokens)
         mean_query = mean_query.expand(-1, self.n_modalities - 1, -1, self.n_heads, -1)
-        seen = torch.bmm(mean_query.reshape(-1, 1, n_tokens), weights.flatten(0, 1))  # (P B H, 1, N)
-        gathered = torch.bmm(seen, value.flatten(0, 1))  # (P B H, 1, head)
-        heard = self.out(gathered.view(query.size(0) // n_batch, n_batch, -1))  # (P, B, D)
+        seen = torch.bmm(mean_query.reshape(-1, 1, n_tokens), weights)  # (P B H, 1, N)
+        gathered = torch.bmm(seen, value).view(present.size(0) * (self.n_modalities - 1), n_batch, -1)
+        heard = self.out(gathered)  # (P, B, D)
         heard = heard * present.index_select(0, self.sources)
         heard = heard.view(self.n_modalities, -1, n_batch, self.width).sum(1)  # (M, B, D)
         own = torch.bmm(over_time, tokens.flatten(0, 1)).view(-1, n_batch, self.width)
         pooled = own + heard * present
         gate = self.gate(pooled, present)
-        attention = weights[:n_batch] * present[1].unsqueeze(2).unsqueeze(3)
+        first = weights[: n_batch * self.n_heads].view(n_batch, self.n_heads, n_tokens, n_tokens)
+        attention = first * present[1].unsqueeze(2).unsqueeze(3)
         return (pooled * gate).sum(0), gate.mean(2).t(), attention
 
     def project(self, tokens: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """(M, B, N, D) -> queries, keys and values (P B, H, N, head), direction by direction."""
+        """(M, B, N, D) -> queries, keys and values (P B H, N, head), direction by direction."""
         n_batch, n_tokens = tokens.size(1), tokens.size(2)
         others = self.n_modalities - 1
         weight, bias = self.maps()  # (P, 3 inner, D), (P, 3 inner)
@@ -149,8 +152,8 @@ class CrossAttentionFusion(Fusion):
         packed = torch.baddbmm(bias, level, weight)  # (M, B N, others * 3 * inner)
         packed = packed.view(self.n_modalities, n_batch, n_tokens, others, 3, self.n_heads, -1)
         packed = packed.permute(4, 0, 3, 1, 5, 2, 6).flatten(1, 2)  # (3, P, B, H, N, head)
-        key, value = packed[1:].index_select(1, self.reverse).flatten(1, 2).unbind(0)
-        return packed[0].flatten(0, 1), key, value
+        key, value = packed[1:].index_select(1, self.reverse).flatten(1, 3).unbind(0)
+        return packed[0].flatten(0, 2), key, value
 
 
 class BottleneckLayer(nn.Module):
@@ -165,18 +168,17 @@ class BottleneckLayer(nn.Module):
         self.widen = nn.Linear(inner, 2 * inner)
         self.narrow = nn.Linear(2 * inner, inner)
 
-    def forward(self, x: Tensor, valid: Tensor, n_wanted: int) -> Tensor:
-        """(G, S, inner), (G, S) 1 or 0 -> the last ``n_wanted`` tokens of it, (G, n_wanted, inner)."""
+    def forward(self, x: Tensor, mask: Tensor, n_wanted: int) -> Tensor:
+        """(G, S, inner), (G H, 1, S) of :func:`key_mask` -> its last ``n_wanted`` tokens, (G, n, inner)."""
+        n_groups, n_tokens = x.size(0), x.size(1)
         weight, bias = self.maps()
         level = nn.functional.layer_norm(x, [self.inner])
         packed = nn.functional.linear(level, weight[0], bias[0])  # (G, S, 3 inner)
-        packed = packed.view(x.size(0), x.size(1), 3, self.n_heads, -1)
-        query, key, value = packed.permute(2, 0, 3, 1, 4).contiguous().unbind(0)  # (G, H, S, head)
-        weights = attention_weights(query.narrow(2, x.size(1) - n_wanted, n_wanted), key, valid)
-        gathered = torch.bmm(weights.flatten(0, 1), value.flatten(0, 1)).view(
-            weights.shape[:3] + value.shape[3:]
-        )
-        x = x.narrow(1, x.size(1) - n_wanted, n_wanted)
+        packed = packed.view(n_groups, n_tokens, 3, self.n_heads, -1).permute(2, 0, 3, 1, 4)
+        query, key, value = packed.flatten(1, 2).unbind(0)  # (G H, S, head)
+        weights = attention_weights(query.narrow(1, n_tokens - n_wanted, n_wanted), key, mask)
+        gathered = torch.bmm(weights, value).view(n_groups, self.n_heads, n_wanted, -1)
+        x = x.narrow(1, n_tokens - n_wanted, n_wanted)
         x = x + self.attend.out(gathered.transpose(1, 2).flatten(2))
         y = self.narrow(nn.functional.gelu(self.widen(self.norm(x)), approximate="tanh"))
         if self.training:
@@ -201,7 +203,12 @@ class BottleneckFusion(Fusion):
         n_layers: int = 2,
     ) -> None:
         super().__init__(names, width)
-        self.n_modalities, self.n_shared, self.n_layers = len(names), n_shared, n_layers
+        self.n_modalities, self.n_shared, self.n_layers, self.n_heads = (
+            len(names),
+            n_shared,
+            n_layers,
+            n_heads,
+        )
         self.doors = nn.ModuleList(nn.Linear(width, inner) for _ in names)
         self.enter = Stacked([door for door in self.doors if isinstance(door, nn.Linear)])
         self.shared = nn.Parameter(0.5 * torch.randn(n_shared, inner))
@@ -216,11 +223,12 @@ class BottleneckFusion(Fusion):
         mine = mine.view(-1, n_tokens, mine.size(2))  # (M B, N, inner)
         valid = modalities.valid.flatten(0, 1)
         valid = torch.cat((valid, valid.new_ones([valid.size(0), self.n_shared])), dim=1)
+        mask = key_mask(valid, self.n_heads)
         shared = self.shared.expand(shares.size(1), -1, -1)  # (B, S, inner)
         for i, layer in enumerate(self.layers):
             told = shared.expand(self.n_modalities, -1, -1, -1).flatten(0, 1)  # (M B, S, inner)
             wanted = self.n_shared if i == self.n_layers - 1 else n_tokens + self.n_shared
-            x = layer(torch.cat((mine, told), dim=1), valid, wanted)
+            x = layer(torch.cat((mine, told), dim=1), mask, wanted)
             mine = x[:, : -self.n_shared]
             heard = x[:, -self.n_shared :].view(self.n_modalities, -1, self.n_shared, x.size(2))
             shared = (heard * shares).sum(0)

@@ -65,25 +65,39 @@ class RawPrediction:
 class _Track:
     """One modality: its encoder's state, its input of one token, and the tokens of the last window.
 
-    The arrays that end in ``_np`` share their memory with the tensors that the model is given.
+    The tokens lie in a buffer of two windows, along which the window moves, so that they are copied once a
+    window and not once a hop. The arrays that end in ``_np`` share their memory with the tensors.
     """
 
     def __init__(
         self, encode: Encode, initial: list[Tensor], shape: tuple[int, ...], window: tuple[int, int]
     ):
         self.encode, self.initial, self.state = encode, initial, initial
-        self.n_samples = shape[0]
+        self.n_samples, self.n_tokens = shape[0], window[0]
         samples, self.valid = torch.zeros(shape), torch.zeros(1, self.n_samples)
         self.samples = (samples.t() if samples.dim() == 2 else samples).unsqueeze(0)
         self.samples_np, self.valid_np = samples.numpy(), self.valid.numpy()[0]
-        self.tokens, self.token_valid = torch.zeros(1, *window), torch.zeros(1, window[0])
-        self.tokens_np, self.token_valid_np = self.tokens.numpy()[0], self.token_valid.numpy()[0]
+        tokens, valid = torch.zeros(1, 2 * window[0], window[1]), torch.zeros(1, 2 * window[0])
+        self._tokens_np, self._token_valid_np = tokens.numpy()[0], valid.numpy()[0]
+        self._windows = [tokens[:, i : i + self.n_tokens] for i in range(self.n_tokens + 1)]
+        self._valid_windows = [valid[:, i : i + self.n_tokens] for i in range(self.n_tokens + 1)]
+        self._start = 0
+
+    @property
+    def tokens(self) -> Tensor:
+        """(1, N, D), those of the last window."""
+        return self._windows[self._start]
+
+    @property
+    def token_valid(self) -> Tensor:
+        """(1, N), 1 or 0."""
+        return self._valid_windows[self._start]
 
     def reset(self, slow: Mapping[int, Tensor] | None = None) -> None:
         """Forget every sample, but for these parts of the state."""
         self.state = [(slow or {}).get(i, part) for i, part in enumerate(self.initial)]
-        self.tokens_np.fill(0.0)
-        self.token_valid_np.fill(0.0)
+        self._tokens_np.fill(0.0)
+        self._token_valid_np.fill(0.0)
 
     def step(self, samples: FloatArray | None, valid: Validity | None) -> None:
         """Encode one token's samples; None: an invalid token."""
@@ -94,15 +108,19 @@ class _Track:
             np.copyto(self.samples_np, samples, casting="same_kind")
             np.copyto(self.valid_np, 1.0 if valid is None else valid, casting="unsafe")
         token, token_valid, self.state = self.encode(self.samples, self.valid, self.state)
-        self.tokens_np[:-1] = self.tokens_np[1:]
-        self.tokens_np[-1] = token.numpy()[0, 0]
-        self.token_valid_np[:-1] = self.token_valid_np[1:]
-        self.token_valid_np[-1] = token_valid.numpy()[0, 0]
+        if self._start == self.n_tokens:
+            self._start = 0
+            self._tokens_np[: self.n_tokens] = self._tokens_np[self.n_tokens :]
+            self._token_valid_np[: self.n_tokens] = self._token_valid_np[self.n_tokens :]
+        self._tokens_np[self._start + self.n_tokens] = token.numpy()[0, 0]
+        self._token_valid_np[self._start + self.n_tokens] = token_valid.numpy()[0, 0]
+        self._start += 1
 
     @property
     def coverage(self) -> float:
         """Share of good tokens in the window."""
-        return float(np.count_nonzero(self.token_valid_np) / self.token_valid_np.size)
+        window = self._token_valid_np[self._start : self._start + self.n_tokens]
+        return float(np.count_nonzero(window) / self.n_tokens)
 
 
 class StreamingPredictor:
@@ -128,8 +146,6 @@ class StreamingPredictor:
             name: _Track(partial(program.encode, i), program.initial_state(i, 1), shapes[name], window)
             for i, name in enumerate(self._names)
         }
-        self._tokens = [track.tokens for track in self._tracks.values()]
-        self._valid = [track.token_valid for track in self._tracks.values()]
         self._fuse = program.fuse_plain
         self._presence = {
             row: torch.tensor([row]) for row in itertools.product((0.0, 1.0), repeat=len(self._names))
@@ -217,7 +233,8 @@ class StreamingPredictor:
 
     def window(self) -> tuple[list[Tensor], list[Tensor]]:
         """Copies of each modality's tokens (1, N, D) and their validity (1, N)."""
-        return [tokens.clone() for tokens in self._tokens], [valid.clone() for valid in self._valid]
+        tracks = self._tracks.values()
+        return [track.tokens.clone() for track in tracks], [track.token_valid.clone() for track in tracks]
 
     def predict(self, without: Collection[str] = ()) -> RawPrediction:
         """Classify the window that ends with the last hop, ``without`` modalities that are not to count."""
@@ -225,7 +242,9 @@ class StreamingPredictor:
         stood_on = tuple(name for name in self._names if name not in without and self._enough(coverage[name]))
         presence = self._presence[tuple(float(name in stood_on) for name in self._names)]
         with torch.inference_mode():
-            outputs = self._fuse(self._tokens, self._valid, presence)
+            tracks = self._tracks.values()
+            tokens, valid = [track.tokens for track in tracks], [track.token_valid for track in tracks]
+            outputs = self._fuse(tokens, valid, presence)
         logits, probs, heads, gate, attention = (output.numpy() for output in outputs)
         return RawPrediction(
             logits=logits[0],

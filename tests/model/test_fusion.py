@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from bci_stream.model.fusion import FUSION_MODES, build_fusion
-from bci_stream.model.fusion_attention import Attention, AttentionMaps, attention_weights
+from bci_stream.model.fusion_attention import Attention, AttentionMaps, attention_weights, key_mask
 from bci_stream.model.fusion_parts import LowRankGate, Modalities
 
 BUDGET = {"concat": 33_000, "gated": 37_000, "cross_attention": 40_000}
@@ -122,9 +122,10 @@ def test_packed_maps_and_weights_are_torch_s_own_attention():
     way, x, valid = shaken(Attention(32, 32)), torch.randn(2, 29, 32), (torch.rand(2, 29) > 0.3).float()
     weight, bias = AttentionMaps([way], 4, [0])()
     packed = torch.nn.functional.layer_norm(x, [32]) @ weight[0].t() + bias[0]
-    query, key, value = packed.view(2, 29, 3, 4, 8).permute(2, 0, 3, 1, 4)
-    weights = attention_weights(query, key, valid)
-    gathered = (weights @ value).transpose(1, 2).flatten(2)
+    query, key, value = packed.view(2, 29, 3, 4, 8).permute(2, 0, 3, 1, 4).flatten(1, 2)
+    weights = attention_weights(query, key, key_mask(valid, 4))
+    gathered = (weights @ value).unflatten(0, (2, 4)).transpose(1, 2).flatten(2)
+    weights = weights.unflatten(0, (2, 4))
     torch.testing.assert_close(gathered, by_hand(way, x, x, valid), atol=1e-5, rtol=1e-4)
     torch.testing.assert_close(weights.sum(3), torch.ones(2, 4, 29))
     assert not weights[(valid < 0.5)[:, None, None].expand_as(weights)].any()
