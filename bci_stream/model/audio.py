@@ -116,12 +116,15 @@ class SeparableConv(nn.Module):
         return normalized
 
 
-def mean_by_token(frames: Tensor, valid: Tensor, frames_per_token: int) -> Tensor:
-    """Mean of each token's valid frames: (B, n * f, F), (B, n * f) -> (B, n, F); zeros where none is."""
+def means_by_token(kinds: list[Tensor], valid: Tensor, frames_per_token: int) -> Tensor:
+    """Means over each token's valid frames, side by side; zeros where none is.
+
+    ``kinds``: (B, n * f, F) each; ``valid``: (B, n * f). Returns (B, n, len(kinds) * F).
+    """
     weights = valid.reshape(-1, 1, frames_per_token)  # (B n, 1, f)
-    total = torch.bmm(weights, frames.reshape(-1, frames_per_token, frames.size(2)))
-    mean = total / weights.sum(2, keepdim=True).clamp(min=1.0)
-    return mean.view(frames.size(0), -1, frames.size(2))
+    totals = [torch.bmm(weights, x.reshape(-1, frames_per_token, x.size(2))) for x in kinds]
+    means = torch.cat(totals, dim=2) / weights.sum(2, keepdim=True).clamp(min=1.0)
+    return means.view(valid.size(0), -1, means.size(2))
 
 
 def change_since(lag: int, joined: Tensor, now: Tensor, valid: Tensor) -> Tensor:
@@ -165,8 +168,7 @@ class BandStatistics(nn.Module):
         ``step``, ``slope``: same shape, the change since one frame and since two. ``valid``: (B, n * f).
         """
         high, low = torch.relu(mel - self.extreme), torch.relu(-mel - self.extreme)
-        kinds = torch.cat((mel, high, low, slope.abs(), step.abs()), dim=2)
-        kinds = mean_by_token(kinds, valid, self.frames_per_token)
+        kinds = means_by_token([mel, high, low, slope.abs(), step.abs()], valid, self.frames_per_token)
         token_valid = valid.reshape(valid.size(0), -1, self.frames_per_token).amax(2)
         mixed: Tensor = self.mix(self.norm(kinds, token_valid) * token_valid.unsqueeze(2))
         return mixed
