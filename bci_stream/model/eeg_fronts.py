@@ -135,7 +135,7 @@ class LearnedFront(nn.Module):
         if self.training:
             return self.filter_for_training(y, valid)
         scale, shift = self.norm.affine()
-        return depthwise(y, self.temporal * scale, 1, 1) + shift
+        return depthwise(y, self.temporal * scale, 1, 1, bias=shift)
 
     @torch.jit.unused
     def filter_for_training(self, y: Tensor, valid: Tensor) -> Tensor:

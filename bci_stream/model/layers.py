@@ -26,8 +26,10 @@ def split_history(x: Tensor, history: Tensor) -> tuple[Tensor, Tensor]:
     return joined, joined.narrow(1, x.size(1), history.size(1))
 
 
-def depthwise(x: Tensor, taps: Tensor, stride: int, dilation: int, few: int = 250_000) -> Tensor:
-    """Correlate every feature with its own taps, without padding.
+def depthwise(
+    x: Tensor, taps: Tensor, stride: int, dilation: int, few: int = 250_000, bias: Tensor | None = None
+) -> Tensor:
+    """Correlate every feature with its own taps, without padding, and add ``bias`` (F,).
 
     ``x``: (B, T, F). ``taps``: (K, F), the newest instant last. Returns (B, n, F) with
     n = (T - dilation * (K - 1) - 1) // stride + 1. A stride and a dilation are not combined.
@@ -38,13 +40,14 @@ def depthwise(x: Tensor, taps: Tensor, stride: int, dilation: int, few: int = 25
     if x.size(0) * n_out * taps.numel() > few:
         image = x.transpose(1, 2).unsqueeze(2)  # (B, F, 1, T), channels last in memory: no copy
         kernel = taps.t().unsqueeze(1).unsqueeze(1)  # (F, 1, 1, K)
-        out = nn.functional.conv2d(image, kernel, None, [1, stride], [0, 0], [1, dilation], x.size(2))
+        out = nn.functional.conv2d(image, kernel, bias, [1, stride], [0, 0], [1, dilation], x.size(2))
         return out.squeeze(2).transpose(1, 2)
     if dilation > 1:
         shifted = x.unfold(1, n_out, dilation).transpose(2, 3)  # (B, K, n, F)
     else:
         shifted = x.unfold(1, n_taps, stride).permute(0, 3, 1, 2)  # (B, K, n, F)
-    return (shifted * taps.unsqueeze(1)).sum(1)
+    out = (shifted * taps.unsqueeze(1)).sum(1)
+    return out if bias is None else out + bias
 
 
 def depthwise_fft(x: Tensor, taps: Tensor) -> Tensor:

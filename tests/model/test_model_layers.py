@@ -22,11 +22,11 @@ from bci_stream.model.layers import (
 )
 def test_depthwise_is_grouped_correlation_on_both_sides_of_its_switch(few, n_out, n_taps, stride, dilation):
     n_time = (n_out - 1) * stride + dilation * (n_taps - 1) + 1
-    x, taps = torch.randn(2, n_time, 7), torch.randn(n_taps, 7)
+    x, taps, bias = torch.randn(2, n_time, 7), torch.randn(n_taps, 7), torch.randn(7)
     kernel = taps.t().unsqueeze(1)
-    wanted = functional.conv1d(x.transpose(1, 2), kernel, stride=stride, dilation=dilation, groups=7)
+    wanted = functional.conv1d(x.transpose(1, 2), kernel, bias, stride=stride, dilation=dilation, groups=7)
     torch.testing.assert_close(
-        depthwise(x, taps, stride, dilation, few), wanted.transpose(1, 2), atol=1e-5, rtol=1e-5
+        depthwise(x, taps, stride, dilation, few, bias), wanted.transpose(1, 2), atol=1e-5, rtol=1e-5
     )
 
 
