@@ -4,6 +4,7 @@ A mean over tokens is linear, and so is what follows attention. So where only th
 is asked for, the mean is taken of the weights, and nothing is computed token by token behind them.
 """
 
+import itertools
 import math
 from collections.abc import Sequence
 
@@ -68,10 +69,7 @@ class AttentionMaps(nn.Module):
     def forward(self) -> tuple[Tensor, Tensor]:
         """Weights (P, 3 inner, in) and biases (P, 3 inner) of query, key and value."""
         n = len(self.query_scales)
-        weights, biases = (
-            torch.stack(self.weights),
-            torch.stack(self.biases),
-        )  # (3 P, inner, in), (3 P, inner)
+        weights, biases = torch.stack(self.weights), torch.stack(self.biases)  # (3 P, inner, in or none)
         query = torch.stack(self.query_scales), torch.stack(self.query_shifts)
         source = torch.stack(self.source_scales), torch.stack(self.source_shifts)
         scales = torch.stack((query[0], source[0], source[0]), dim=1).flatten(0, 1)  # (3 P, in)
@@ -108,7 +106,7 @@ class CrossAttentionFusion(Fusion):
     ) -> None:
         super().__init__(names, width)
         self.n_modalities, self.width, self.n_heads = len(names), width, n_heads
-        pairs = [(i, j) for i in range(len(names)) for j in range(len(names)) if i != j]
+        pairs = list(itertools.permutations(range(len(names)), 2))
         #: The direction that goes the other way: whose keys stand where a direction's queries do.
         reverse = [pairs.index((j, i)) for i, j in pairs]
         self.register_buffer("reverse", torch.tensor(reverse), persistent=False)
@@ -123,23 +121,31 @@ class CrossAttentionFusion(Fusion):
         """See :class:`Fusion`."""
         tokens, valid, present = modalities.tokens, modalities.valid, modalities.present
         n_batch, n_tokens = tokens.size(1), tokens.size(2)
-        query, key, value = self.project(tokens)  # (P B H, N, head) each
-        mask = key_mask(valid.index_select(0, self.sources).flatten(0, 1), self.n_heads)  # (P B H, 1, N)
-        weights = attention_weights(query, key, mask)  # (P B H, N, N)
-        over_time = mean_weights(valid).flatten(0, 1).unsqueeze(1)  # (M B, 1, N)
-        mean_query = over_time.view(self.n_modalities, 1, n_batch, 1, n_tokens)
-        mean_query = mean_query.expand(-1, self.n_modalities - 1, -1, self.n_heads, -1)
-        seen = torch.bmm(mean_query.reshape(-1, 1, n_tokens), weights)  # (P B H, 1, N)
-        gathered = torch.bmm(seen, value).view(present.size(0) * (self.n_modalities - 1), n_batch, -1)
-        heard = self.out(gathered)  # (P, B, D)
+        over_time = mean_weights(valid)  # (M, B, N)
+        heard, weights = self.listen(tokens, valid, over_time)  # (P, B, D), (P B H, N, N)
         heard = heard * present.index_select(0, self.sources)
         heard = heard.view(self.n_modalities, -1, n_batch, self.width).sum(1)  # (M, B, D)
-        own = torch.bmm(over_time, tokens.flatten(0, 1)).view(-1, n_batch, self.width)
+        own = torch.bmm(over_time.flatten(0, 1).unsqueeze(1), tokens.flatten(0, 1)).view_as(heard)
         pooled = own + heard * present
         gate = self.gate(pooled, present)
         first = weights[: n_batch * self.n_heads].view(n_batch, self.n_heads, n_tokens, n_tokens)
         attention = first * present[1].unsqueeze(2).unsqueeze(3)
         return (pooled * gate).sum(0), gate.mean(2).t(), attention
+
+    def listen(self, tokens: Tensor, valid: Tensor, over_time: Tensor) -> tuple[Tensor, Tensor]:
+        """What each direction gathers, its mean over time by the weights ``over_time`` (M, B, N).
+
+        Returns it, (P, B, D), and the weights of attention, (P B H, N, N).
+        """
+        n_batch, n_tokens = tokens.size(1), tokens.size(2)
+        query, key, value = self.project(tokens)  # (P B H, N, head) each
+        mask = key_mask(valid.index_select(0, self.sources).flatten(0, 1), self.n_heads)  # (P B H, 1, N)
+        weights = attention_weights(query, key, mask)
+        mean_query = over_time.view(self.n_modalities, 1, n_batch, 1, n_tokens)
+        mean_query = mean_query.expand(-1, self.n_modalities - 1, -1, self.n_heads, -1)
+        seen = torch.bmm(mean_query.reshape(-1, 1, n_tokens), weights)  # (P B H, 1, N)
+        gathered = torch.bmm(seen, value).view(len(self.sources), n_batch, -1)
+        return self.out(gathered), weights
 
     def project(self, tokens: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """(M, B, N, D) -> queries, keys and values (P B H, N, head), direction by direction."""
@@ -203,12 +209,8 @@ class BottleneckFusion(Fusion):
         n_layers: int = 2,
     ) -> None:
         super().__init__(names, width)
-        self.n_modalities, self.n_shared, self.n_layers, self.n_heads = (
-            len(names),
-            n_shared,
-            n_layers,
-            n_heads,
-        )
+        self.n_modalities, self.n_shared = len(names), n_shared
+        self.n_layers, self.n_heads = n_layers, n_heads
         self.doors = nn.ModuleList(nn.Linear(width, inner) for _ in names)
         self.enter = Stacked([door for door in self.doors if isinstance(door, nn.Linear)])
         self.shared = nn.Parameter(0.5 * torch.randn(n_shared, inner))
