@@ -25,7 +25,7 @@ from bci_stream.training.features import FrontEnds
 from bci_stream.training.sessions import UNLABELLED, Session
 from bci_stream.training.trials import Corpus, Trial
 
-VERSION = 3  # of everything here and below that decides a session's numbers
+VERSION = 4  # of everything here and below that decides a session's numbers
 _T0_S = 1000.0
 _CHUNK_S = 0.4  # how the samples are cut cannot matter, and few large chunks are quickest
 Signals = dict[str, tuple[FloatArray, float]]  # role to (n, C) samples and their rate
