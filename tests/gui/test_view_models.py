@@ -204,6 +204,9 @@ def info(**fields):
 
 def test_streams_are_judged_in_words():
     assert judged(info(ch_units=("uV", "uV"))).level == "good"
+    assert judged(info(ch_units=("uV", "uV"))).words == "2 channels, 250 Hz"
+    mono = info(type="Audio", n_channels=1, ch_names=("voice",), sfreq=16_000.0)
+    assert judged(mono).words.startswith("1 channel, 16000 Hz")
     unnamed = judged(info(ch_names=(), ch_units=()))
     assert (unnamed.role, unnamed.level) == (EEG, "warn")
     assert judged(info(type="Audio", ch_names=("l", "r"), sfreq=48_000.0)).role == AUDIO

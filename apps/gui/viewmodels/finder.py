@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from apps.choice import DEMO_BUNDLE, ModelChoice, load_model
+from apps.info import counted
 from bci_stream.devices import NO_DEVICES, Catalogue, load_catalogue
 from bci_stream.engine.plan import plan_for_contract
 from bci_stream.errors import BciStreamError
@@ -82,7 +83,7 @@ def judged(info: StreamInfo, catalogue: Catalogue = NO_DEVICES) -> Found:
     except BciStreamError as error:
         return Found(info, "", "bad", str(error))
     spec = binding.spec
-    words = f"{len(spec.ch_names)} channels, {spec.sfreq:g} Hz"
+    words = f"{counted(len(spec.ch_names), 'channel')}, {spec.sfreq:g} Hz"
     level = "warn" if binding.notes else "good"
     return Found(info, binding.role, level, "; ".join((words, *binding.notes)), spec)
 
