@@ -111,8 +111,8 @@ class Explainer:
         said = pipeline.said
         if said is not None and said.attention.size:
             self._update(predictor.bundle, attention=_frozen(said.attention))
+        self._slack.set()  # before new work, whose first piece ends it
         self._ask(self._lookback, prediction)
-        self._slack.set()
 
     def close(self, timeout_s: float = 5.0) -> None:
         """End the thread; may be called twice."""
@@ -134,9 +134,9 @@ class Explainer:
             return
         self._due_s = prediction.t_end + self._every_s
         self._busy.set()
+        self._jobs.put(_Job(self._bundle, moment, prediction.label or "", prediction.t_end))
         if self._thread is None:
             self._begin()
-        self._jobs.put(_Job(self._bundle, moment, prediction.label or "", prediction.t_end))
 
     @staticmethod
     def _moment(lookback: Lookback, prediction: Prediction) -> Moment | None:
@@ -156,6 +156,8 @@ class Explainer:
 
     def _work(self) -> None:
         _step_back()
+        if self._jobs.empty():
+            self._busy.clear()  # this thread begins anew after one that died
         occluder: Occluder | None = None
         while (job := self._next_job()) is not None and not self._stop.is_set():
             try:
@@ -172,8 +174,6 @@ class Explainer:
 
     def _next_job(self) -> _Job | None:
         self.heart.rest()
-        if self._jobs.empty():
-            self._busy.clear()  # where a thread begins anew after one that died
         job = self._jobs.get()
         self.heart.work()
         return job

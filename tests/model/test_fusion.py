@@ -67,11 +67,14 @@ def test_finite_whatever_is_missing_and_the_gate_says_which_counted(mode, n_eeg,
         torch.testing.assert_close(gate, torch.tensor([[float(n_eeg > 0), float(n_audio > 0)]] * 3))
 
 
-def test_late_is_the_mean_of_probabilities():
+def test_late_is_the_mean_of_softened_probabilities_sharpened_again():
     eeg, audio = modality(seed=1), modality(seed=2)
     logits, gate, _ = run(build("late"), eeg, audio)
-    wanted = (eeg.logits[0].softmax(1) + audio.logits[0].softmax(1)) / 2
+    soft = build("late").softness
+    mean = ((eeg.logits[0] / soft).softmax(1) + (audio.logits[0] / soft).softmax(1)) / 2
+    wanted = mean**soft / (mean**soft).sum(1, keepdim=True)
     torch.testing.assert_close(logits.softmax(1), wanted)
+    torch.testing.assert_close(logits.exp(), wanted)  # they are log probabilities
     assert gate.tolist() == [[0.5, 0.5]] * 3
 
 

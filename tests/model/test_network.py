@@ -234,8 +234,13 @@ def test_late_uses_the_heads_temperatures(make_contract):
     tokens, valid = torch.randn(2, 25, 128), torch.ones(2, 25)
     with torch.inference_mode():
         found = network.fuse([tokens, tokens], [valid, valid], torch.ones(2, 2))
-    wanted = (torch.softmax(found.heads[:, 0] / 4, 1) + torch.softmax(found.heads[:, 1] / 0.5, 1)) / 2
-    torch.testing.assert_close(found.probs, wanted)
+    soft = network.fusion.softness
+    tempered = found.heads[:, 0] / 4, found.heads[:, 1] / 0.5
+    mean = sum(torch.softmax(logits / soft, 1) for logits in tempered) / 2
+    torch.testing.assert_close(found.probs, mean**soft / (mean**soft).sum(1, keepdim=True))
+    with torch.inference_mode():
+        alone = network.fuse([tokens, tokens], [valid, valid], torch.tensor([[1.0, 0.0]] * 2))
+    torch.testing.assert_close(alone.probs, torch.softmax(tempered[0], 1))
 
 
 def test_adaptive_has_a_temperature_for_each_of_its_answers(make_contract):
