@@ -47,7 +47,7 @@ class LogMel(nn.Module):
     frame: Final[int] = 400  #: samples: 25 ms
     frame_hop: Final[int] = 160  #: samples: 10 ms
     n_fft: Final[int] = N_FFT
-    past: Final[int] = N_FFT - 160  #: samples before the first hop
+    past: Final[int] = N_FFT - frame_hop  #: samples before the first hop
     window: Tensor
     filterbank: Tensor
     power_floor: Tensor

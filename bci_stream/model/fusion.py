@@ -1,7 +1,7 @@
 """Ways to join modalities. An absent modality is a mask here: its content changes nothing, exactly.
 
 ``late``
-    Mean of the heads' calibrated probabilities: the baseline to beat (Baltrusaitis 2018, section 6).
+    Mean of the heads' softened probabilities: the baseline to beat (Baltrusaitis 2018, section 6).
 ``concat``
     One linear layer over all pooled vectors.
 ``gated``

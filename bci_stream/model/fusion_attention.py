@@ -98,7 +98,6 @@ class CrossAttentionFusion(Fusion):
     """Every direction of attention along time, means over time, and a gate between the modalities."""
 
     uses_tokens = True
-    reverse: Tensor
     sources: Tensor
 
     def __init__(
@@ -107,9 +106,8 @@ class CrossAttentionFusion(Fusion):
         super().__init__(names, width)
         self.n_modalities, self.width, self.n_heads = len(names), width, n_heads
         pairs = list(itertools.permutations(range(len(names)), 2))
-        #: The direction that goes the other way: whose keys stand where a direction's queries do.
+        # Beside a direction's queries stand the keys of the one that goes the other way.
         reverse = [pairs.index((j, i)) for i, j in pairs]
-        self.register_buffer("reverse", torch.tensor(reverse), persistent=False)
         self.register_buffer("sources", torch.tensor([j for _, j in pairs]), persistent=False)
         self.directions = nn.ModuleList(Attention(width, inner) for _ in pairs)
         ways = [way for way in self.directions if isinstance(way, Attention)]
@@ -158,7 +156,7 @@ class CrossAttentionFusion(Fusion):
         packed = torch.baddbmm(bias, level, weight)  # (M, B N, others * 3 * inner)
         packed = packed.view(self.n_modalities, n_batch, n_tokens, others, 3, self.n_heads, -1)
         packed = packed.permute(4, 0, 3, 1, 5, 2, 6).flatten(1, 2)  # (3, P, B, H, N, head)
-        key, value = packed[1:].index_select(1, self.reverse).flatten(1, 3).unbind(0)
+        key, value = packed[1:].index_select(1, self.maps.order).flatten(1, 3).unbind(0)
         return packed[0].flatten(0, 2), key, value
 
 

@@ -23,6 +23,7 @@ from bci_stream.errors import BundleMismatchError
 from bci_stream.messages import AUDIO, EEG, FloatArray
 from bci_stream.model.bundle import Bundle
 
+_HOP_NAMES = "eeg", "eeg_valid", "audio", "audio_valid"  # as StreamingPredictor.push has them
 WARM_UP_CALLS = 5  # TorchScript specialises a program during its first calls
 
 Encode = Callable[[Tensor, Tensor, list[Tensor]], tuple[Tensor, Tensor, list[Tensor]]]
@@ -187,9 +188,12 @@ class StreamingPredictor:
         Raises:
             BundleMismatchError: an array's shape is not one hop of the contract.
         """
-        for array, shape in zip((eeg, eeg_valid, audio, audio_valid), self._hop_shapes, strict=True):
+        arrays = eeg, eeg_valid, audio, audio_valid
+        for name, array, shape in zip(_HOP_NAMES, arrays, self._hop_shapes, strict=True):
             if array is not None and array.shape != shape:
-                raise self._misshapen(eeg, eeg_valid, audio, audio_valid)
+                raise BundleMismatchError(
+                    f"{name} has shape {array.shape}, one hop of this bundle is {shape}"
+                )
         given = {EEG: (eeg, eeg_valid), AUDIO: (audio, audio_valid)}
         with torch.inference_mode():
             for i in range(self._tokens_per_hop):
@@ -258,12 +262,3 @@ class StreamingPredictor:
 
     def _enough(self, coverage: float) -> bool:
         return coverage > 0.0 and coverage >= self._min_coverage
-
-    def _misshapen(self, *arrays: NDArray[np.generic] | None) -> BundleMismatchError:
-        """What to raise for the first of these, in the order of :meth:`push`, that is not one hop."""
-        names = "eeg", "eeg_valid", "audio", "audio_valid"
-        return next(
-            BundleMismatchError(f"{name} has shape {array.shape}, one hop of this bundle is {shape}")
-            for name, array, shape in zip(names, arrays, self._hop_shapes, strict=True)
-            if array is not None and array.shape != shape
-        )

@@ -1,5 +1,6 @@
 """Every way of fusing learns what the generator hides, nearly as well as can be: minutes, so marked slow."""
 
+import numpy as np
 import pytest
 
 from bci_stream.model.fusion import FUSION_MODES
@@ -7,9 +8,27 @@ from bci_stream.training.augment import MILD
 from bci_stream.training.batches import DrawSettings
 from bci_stream.training.experiment import Machine, run_experiment
 from bci_stream.training.fit import FitSettings
-from bci_stream.training.generator import GeneratedCorpus, GeneratorSettings
+from bci_stream.training.generator import GeneratedCorpus, GeneratorSettings, class_means
 from bci_stream.training.recipe import Recipe
 from bci_stream.training.splits import subject_kfold
+
+
+def best_of_a_plain_mean(settings: GeneratorSettings, n: int = 200_000) -> float:
+    """What the mean of two exact posteriors reaches: less than the oracle, which multiplies them."""
+    rng, corners = np.random.default_rng(0), class_means(len(settings.classes))
+    truth, mean = rng.integers(len(corners), size=n), 0.0
+    for separation in (settings.eeg_separation, settings.audio_separation):
+        means = separation * corners
+        seen = means[truth] + rng.standard_normal((n, means.shape[1]))
+        posterior = np.exp(seen @ means.T - 0.5 * (means**2).sum(1))
+        mean = mean + posterior / posterior.sum(1, keepdims=True)
+    return float(np.mean(mean.argmax(1) == truth))
+
+
+def test_a_mean_of_exact_posteriors_is_below_the_oracle():
+    settings = GeneratorSettings()
+    assert best_of_a_plain_mean(settings) == pytest.approx(0.845, abs=0.004)
+    assert GeneratedCorpus(settings).oracle["both"] == pytest.approx(0.865, abs=0.004)
 
 
 @pytest.mark.slow
